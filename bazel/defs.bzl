@@ -1,0 +1,63 @@
+"""The rules that BUILD files load: the one place that knows which rule set stands behind them."""
+
+load("@rules_python//python:defs.bzl", "py_binary", "py_library", "py_test")
+
+_PYTHON_ROOT = "python"
+
+def _import_root():
+    """The path from the calling package up to the import root."""
+    depth = len(native.package_name().split("/")) - len(_PYTHON_ROOT.split("/"))
+    return "/".join([".."] * depth) or "."
+
+def room(name, srcs, deps = [], data = [], visibility = None, testonly = False):
+    """A folder of the package: one library, and its sources for lint and types.
+
+    Args:
+      name: named like the folder.
+      srcs: every Python file that is not a test, sorted.
+      deps: rooms and third-party packages (`@pypi//…`) that are imported.
+      data: files that are read at run time.
+      visibility: package groups of //python, by ring; private by default.
+      testonly: true for the rooms of testing.
+    """
+    py_library(
+        name = name,
+        srcs = srcs,
+        data = data,
+        imports = [_import_root()],
+        testonly = testonly,
+        visibility = (visibility or []) + ["//python:lint"],
+        deps = deps + ["//python/amdgpu_dra:package"],
+    )
+
+def room_test(name, srcs, deps = [], data = [], size = "small", tags = [], env = {}, args = [], **kwargs):
+    """One file of tests, run by pytest; its cases are counted from the log."""
+    py_test(
+        name = name,
+        srcs = srcs + ["//bazel/testing:pytest_main.py"],
+        args = ["$(rootpath %s)" % src for src in srcs] + args,
+        data = data + ["//:pyproject.toml"],
+        env = env,
+        imports = [_import_root()] if native.package_name().startswith(_PYTHON_ROOT) else [],
+        main = "//bazel/testing:pytest_main.py",
+        size = size,
+        tags = tags,
+        deps = deps + ["@pypi//hypothesis", "@pypi//pytest"],
+        visibility = ["//python:lint"],
+        **kwargs
+    )
+
+def binary(name, srcs, main, deps = [], data = [], args = [], testonly = False, visibility = None, env = {}):
+    """A program."""
+    py_binary(
+        name = name,
+        srcs = srcs,
+        args = args,
+        data = data,
+        env = env,
+        imports = [_import_root()] if native.package_name().startswith(_PYTHON_ROOT) else [],
+        main = main,
+        testonly = testonly,
+        visibility = visibility,
+        deps = deps,
+    )

@@ -1,0 +1,1 @@
+"""AMD GPU driver for Kubernetes Dynamic Resource Allocation."""

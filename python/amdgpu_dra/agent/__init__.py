@@ -1,0 +1,1 @@
+"""Asynchronous procedures over the ports; no concrete input or output."""

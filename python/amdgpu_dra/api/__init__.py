@@ -1,0 +1,1 @@
+"""Words shared with others: objects, errors, records. Pure."""

@@ -1,0 +1,1 @@
+"""Decisions. Pure: no clock, disk, environment, network, log or randomness."""

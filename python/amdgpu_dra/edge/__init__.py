@@ -1,0 +1,1 @@
+"""The only code that touches kernel, disk, sockets, clock and API server."""

@@ -1,0 +1,1 @@
+"""Fakes, strategies, the other sides of our protocols. Never part of a product."""
