@@ -2,8 +2,9 @@
 
     count.py EVENTS.json --allowed FILE --status N
 
-The last line printed is `N passed, N failed`. A skip is a failure unless a line of FILE excuses it: its condition must hold
-on this machine and its pattern must match the reason. A target that failed without naming a case counts as one failure.
+The last line printed is `N passed, N failed`. A skip is a failure unless a line of FILE excuses it: its condition must
+hold on this machine and its pattern must match the reason.
+A target that failed without naming a case counts as one failure.
 """
 
 import argparse
@@ -81,7 +82,8 @@ def read_events(path: Path) -> dict[str, dict[str, object]]:
 def count_target(label: str, result: dict[str, object], count: Count) -> None:
     """Adds the cases of one target."""
     files = result["files"]
-    assert isinstance(files, dict)
+    if not isinstance(files, dict):
+        raise TypeError(f"{label}: expected the files of a test, found {files!r}")
     failed_before = count.failed
     cases = _cases(files.get("test.xml"))
     for name, outcome, reason in cases:

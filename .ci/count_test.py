@@ -73,9 +73,7 @@ def test_a_skip_is_excused_only_while_its_condition_holds(
     assert failed == total.failed
 
 
-def test_a_run_that_failed_without_a_case_is_a_failure(
-    count: ModuleType, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_run_that_failed_without_a_case_is_a_failure(count: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     """Bazel's own failure shows in the last line."""
     assert count.report(count.Count(passed=3), 1) == 1
     assert capsys.readouterr().out.splitlines()[-1] == "3 passed, 1 failed"

@@ -26,7 +26,7 @@ def room(name, srcs, deps = [], data = [], visibility = None, testonly = False):
         data = data,
         imports = [_import_root()],
         testonly = testonly,
-        visibility = (visibility or []) + ["//python:lint"],
+        visibility = visibility if "//visibility:public" in (visibility or []) else (visibility or []) + ["//python:lint"],
         deps = deps + ["//python/amdgpu_dra:package"],
     )
 

@@ -1,6 +1,7 @@
 """The stubs against the wire: bytes written out by hand from the kubelet's field numbers and types."""
 
 import importlib
+from typing import Self
 
 import grpc
 import pytest
@@ -129,7 +130,7 @@ def test_methods_have_the_paths_of_the_wire(module: str) -> None:
         unary_unary = unary_stream = stream_unary = stream_stream = _note
         subscribe = unsubscribe = close = _note
 
-        def __enter__(self) -> "Recorder":
+        def __enter__(self) -> Self:
             return self
 
         def __exit__(self, *_: object) -> None:

@@ -6,6 +6,7 @@ import sys
 
 
 def main() -> int:
+    """The exit status of pip-compile."""
     source, lock, *extra = sys.argv[1:]
     command = [
         sys.executable, "-m", "piptools", "compile", "--quiet", "--generate-hashes", "--allow-unsafe", "--strip-extras",

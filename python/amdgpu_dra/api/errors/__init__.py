@@ -1,0 +1,40 @@
+"""Every error that we raise, by what its reader should do.
+
+    DriverError             where, expected, found, what to do
+    ├── UsageError          the operator changes a flag, a path or a setting; the process ends with status 2
+    ├── ClaimError          the user changes the claim; trying again as it is will not help
+    ├── NotReadyError       wait: the same call may succeed later
+    └── HostError           the node's administrator looks: sysfs, a device node or the disk refuses
+
+"Cannot be placed" is a result of allocation, not an error.
+"""
+
+__all__ = ["ClaimError", "DriverError", "HostError", "NotReadyError", "UsageError"]
+
+
+class DriverError(Exception):
+    """Base of all; `str()` is one line: where: expected …, found …; what to do."""
+
+    def __init__(self, where: str, *, expected: str, found: str, action: str) -> None:
+        super().__init__(where, expected, found, action)
+        self.where, self.expected, self.found, self.action = where, expected, found, action
+
+    def __str__(self) -> str:
+        text = f"{self.where}: expected {self.expected}, found {self.found}; {self.action}"
+        return " ".join(text.split())
+
+
+class UsageError(DriverError):
+    """A flag, path or setting is wrong."""
+
+
+class ClaimError(DriverError):
+    """This claim cannot be prepared as it is."""
+
+
+class NotReadyError(DriverError):
+    """Not now; the same call may succeed later."""
+
+
+class HostError(DriverError):
+    """The node refuses: sysfs, a device node or the disk."""

@@ -1,0 +1,21 @@
+"""Fake GPU nodes: a fleet rendered to the tree that the kernel would show, the inverse of `core/gpu`.
+
+Knows the kernel's numbering and arithmetic. Refuses to know how the tree is written to disk or mounted.
+"""
+
+from amdgpu_dra.core.fakegpu.decode import FleetError, decode_fleet
+from amdgpu_dra.core.fakegpu.fleet import Fault, FleetSpec, GpuSpec, NumaNode
+from amdgpu_dra.core.fakegpu.models import MODELS, Model
+from amdgpu_dra.core.fakegpu.render import render
+
+__all__ = [
+    "MODELS",
+    "Fault",
+    "FleetError",
+    "FleetSpec",
+    "GpuSpec",
+    "Model",
+    "NumaNode",
+    "decode_fleet",
+    "render",
+]

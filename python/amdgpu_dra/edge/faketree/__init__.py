@@ -1,0 +1,9 @@
+"""Reads fleet files and writes fake trees to disk.
+
+Knows YAML, files and device nodes. Refuses to know what stands in the tree: `core/fakegpu` renders it.
+"""
+
+from amdgpu_dra.edge.faketree.read import bundled_fleets, read_fleet
+from amdgpu_dra.edge.faketree.write import write_tree
+
+__all__ = ["bundled_fleets", "read_fleet", "write_tree"]

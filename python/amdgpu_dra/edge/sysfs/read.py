@@ -1,0 +1,94 @@
+"""`read_tree(root) -> TreeText`."""
+
+import errno
+import os
+from collections.abc import Iterator
+
+from amdgpu_dra.api.errors import HostError
+from amdgpu_dra.core.gpu import TreeText, Unreadable, paths
+
+_LONGEST = 1 << 20
+
+
+class _Tree:
+    """Collects files and links below a root."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.files: dict[str, str | Unreadable] = {}
+        self.links: dict[str, str] = {}
+
+    def read(self, path: str) -> None:
+        """One file, if it is there."""
+        try:
+            handle = os.open(f"{self.root}/{path}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            try:
+                self.files[path] = os.read(handle, _LONGEST).decode("utf-8", "replace")
+            finally:
+                os.close(handle)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            self.files[path] = Unreadable(errno=errno.errorcode.get(error.errno or 0, str(error.errno)))
+
+    def link(self, path: str) -> None:
+        """One symbolic link, if it is there."""
+        try:
+            self.links[path] = os.readlink(f"{self.root}/{path}")
+        except OSError:
+            return
+
+    def names(self, folder: str) -> list[str]:
+        """The names in a folder; none if it cannot be read."""
+        try:
+            return sorted(os.listdir(f"{self.root}/{folder}"))
+        except OSError:
+            return []
+
+    def expand(self, folder: str, pattern: str) -> Iterator[str]:
+        """Paths below `folder` that a pattern with `*` for one name names."""
+        head, star, tail = pattern.partition("*/")
+        if not star:
+            yield f"{folder}/{pattern}"
+            return
+        for name in self.names(f"{folder}/{head.rstrip('/')}"):
+            yield f"{folder}/{head}{name}/{tail}"
+
+
+def read_tree(root: str, *, every_link: bool = False) -> TreeText:
+    """Reads what `core/gpu` wants of a sysfs root; `every_link` adds KFD's links beyond the first of each node.
+
+    A file that is there and cannot be read is kept as unreadable; a folder that cannot be read is empty.
+
+    Raises:
+        HostError: the root is not a folder.
+    """
+    if not os.path.isdir(root):
+        raise HostError(
+            f"sysfs root {root}",
+            expected="a folder with the kernel's sysfs, or a fake tree",
+            found="no such folder",
+            action="set --sysfs-root to where sysfs is mounted (/sys)",
+        )
+    tree = _Tree(root.rstrip("/") or "/")
+    for path in (paths.KFD_DEV, paths.GENERATION, paths.MODULE_VERSION):
+        tree.read(path)
+    _read_nodes(tree, (*paths.NODE_FILES, *(paths.NODE_LINKS if every_link else ())))
+    for name in tree.names(paths.DRM):
+        if name.startswith(("card", "renderD")) and "-" not in name:
+            tree.link(f"{paths.DRM}/{name}")
+            tree.read(f"{paths.DRM}/{name}/dev")
+    for name in tree.names(paths.AMDGPU_DRIVER):
+        if ":" in name:
+            tree.link(f"{paths.AMDGPU_DRIVER}/{name}")
+            tree.link(f"{paths.PCI_DEVICES}/{name}")
+            for file in paths.PCI_FILES:
+                tree.read(f"{paths.PCI_DEVICES}/{name}/{file}")
+    return TreeText(files=tree.files, links=tree.links)
+
+
+def _read_nodes(tree: _Tree, patterns: tuple[str, ...]) -> None:
+    for number in tree.names(paths.NODES):
+        for pattern in patterns:
+            for path in tree.expand(f"{paths.NODES}/{number}", pattern):
+                tree.read(path)

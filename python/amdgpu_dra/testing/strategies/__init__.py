@@ -1,0 +1,5 @@
+"""Hypothesis strategies for the values of the project. A new feature adds itself here: every property meets it."""
+
+from amdgpu_dra.testing.strategies.fleets import fleets
+
+__all__ = ["fleets"]
