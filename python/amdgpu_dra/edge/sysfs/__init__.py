@@ -4,6 +4,6 @@ Knows files, errnos and file types. Refuses to know what a file means: it reads 
 """
 
 from amdgpu_dra.edge.sysfs.devices import FAKE_MARKER, DeviceRoot
-from amdgpu_dra.edge.sysfs.read import read_tree
+from amdgpu_dra.edge.sysfs.read import fingerprint, read_tree
 
-__all__ = ["FAKE_MARKER", "DeviceRoot", "read_tree"]
+__all__ = ["FAKE_MARKER", "DeviceRoot", "fingerprint", "read_tree"]

@@ -92,3 +92,19 @@ def _read_nodes(tree: _Tree, patterns: tuple[str, ...]) -> None:
         for pattern in patterns:
             for path in tree.expand(f"{paths.NODES}/{number}", pattern):
                 tree.read(path)
+
+
+def fingerprint(root: str) -> tuple[str, ...]:
+    """A few small files that differ whenever a GPU comes, goes or changes its mode; costs some 20 reads on 8 GPUs.
+
+    KFD's generation rises with every node that is added or removed; no event is sent for a change of mode.
+    """
+    tree = _Tree(root.rstrip("/") or "/")
+    tree.read(paths.GENERATION)
+    tree.read(paths.MODULE_VERSION)
+    names = tree.names(paths.AMDGPU_DRIVER)
+    for name in names:
+        if ":" in name:
+            tree.read(f"{paths.PCI_DEVICES}/{name}/current_compute_partition")
+            tree.read(f"{paths.PCI_DEVICES}/{name}/current_memory_partition")
+    return (*names, *(f"{path}={text}" for path, text in tree.files.items()))

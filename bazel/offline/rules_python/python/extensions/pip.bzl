@@ -40,7 +40,7 @@ def _package_impl(rctx):
     result = rctx.execute(["python3.13", "needs.py"])
     if result.return_code != 0:
         fail("the metadata of %s cannot be read: %s" % (rctx.attr.requirement, result.stderr))
-    needs = [n for n in result.stdout.split("\n") if n in rctx.attr.locked]
+    needs = {n: None for n in result.stdout.split("\n") if n in rctx.attr.locked}.keys()
     rctx.file("BUILD.bazel", _BUILD % ", ".join(['"@%s_%s//:pkg"' % (rctx.attr.hub, n) for n in needs]))
 
 _package = repository_rule(

@@ -1,0 +1,8 @@
+"""Prepare and Unprepare: claims in, answers out, effects carried out in between.
+
+Knows the order of effects and which claims may run side by side. Refuses to know gRPC, files and the API's protocol.
+"""
+
+from amdgpu_dra.agent.claims.manager import Answer, ClaimManager, ClaimRef, Paths
+
+__all__ = ["Answer", "ClaimManager", "ClaimRef", "Paths"]

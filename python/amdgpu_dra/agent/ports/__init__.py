@@ -1,0 +1,109 @@
+"""What the agents need of the world, as Protocols. The edge fulfils them; wiring proves the fit to the type checker.
+
+Every method raises only errors of `api/errors`.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Protocol
+
+from amdgpu_dra.api.checkpoint import Record
+from amdgpu_dra.api.resource import Claim, ResourceSlice
+from amdgpu_dra.core.gpu import DeviceNode, Inventory
+
+__all__ = ["CdiFolder", "ClaimApi", "Clock", "DeviceNodes", "GpuTree", "RecordStore", "SliceApi"]
+
+
+class ClaimApi(Protocol):
+    """Claims of the API server."""
+
+    async def get_claim(self, namespace: str, name: str) -> Claim:
+        """The claim. Raises ClaimError if there is none, NotReadyError if the server cannot be asked."""
+        ...
+
+
+class SliceApi(Protocol):
+    """Our slices of this node. Every method raises NotReadyError if the server cannot be asked."""
+
+    async def get_node_uid(self) -> str:
+        """The UID of this node's object."""
+        ...
+
+    async def list_slices(self) -> tuple[list[ResourceSlice], str]:
+        """All of them, and the version of the list."""
+        ...
+
+    async def create_slice(self, item: ResourceSlice) -> ResourceSlice:
+        """Creates one, and gives it as it was stored."""
+        ...
+
+    async def update_slice(self, item: ResourceSlice) -> ResourceSlice:
+        """Replaces one; refused if it has changed since it was read."""
+        ...
+
+    async def delete_slice(self, item: ResourceSlice) -> None:
+        """Deletes exactly this one, if it is still there."""
+        ...
+
+    def watch_slices(self, version: str) -> AsyncIterator[ResourceSlice]:
+        """Each slice that is added, changed or deleted after `version`; ends when the server ends it."""
+        ...
+
+
+class GpuTree(Protocol):
+    """The node's GPUs."""
+
+    async def read_inventory(self) -> Inventory:
+        """As they are now. Raises HostError if there is no tree."""
+        ...
+
+
+class DeviceNodes(Protocol):
+    """Device nodes of the node."""
+
+    def check(self, node: DeviceNode) -> None:
+        """Returns if it is what sysfs states; raises HostError."""
+        ...
+
+
+class RecordStore(Protocol):
+    """Records of claims; durable when a method returns. Raises HostError."""
+
+    def load(self) -> list[Record]:
+        """All of them."""
+        ...
+
+    def save(self, record: Record) -> None:
+        """Keeps one, in place of an older one."""
+        ...
+
+    def drop(self, uid: str) -> None:
+        """Forgets one, if it is there."""
+        ...
+
+
+class CdiFolder(Protocol):
+    """The folder of CDI documents. Raises HostError."""
+
+    def write(self, uid: str, document: Mapping[str, Any]) -> bool:
+        """Puts a claim's document there unless exactly this one is; whether it had to."""
+        ...
+
+    def remove(self, uid: str) -> None:
+        """Takes a claim's document away, if it is there."""
+        ...
+
+    def claims(self) -> list[str]:
+        """UIDs of the claims that have a document of ours."""
+        ...
+
+
+class Clock(Protocol):
+    """Time."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Waits."""
+        ...
+
+    def jitter(self) -> float:
+        """A random number from 0 to 1."""
+        ...

@@ -1,0 +1,110 @@
+"""`Publisher`: one per process."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+
+from amdgpu_dra.agent.ports import Clock, SliceApi
+from amdgpu_dra.api.errors import DriverError, UsageError
+from amdgpu_dra.api.resource import Device, ResourceSlice
+from amdgpu_dra.core.slices import build_slices, diff_slices
+
+_LOG = logging.getLogger("publish")
+_FIRST_DELAY, _LONGEST_DELAY = 0.5, 60.0
+
+
+class Publisher:
+    """Brings our slices of this node to what is wanted, and keeps them there.
+
+    It lists, writes the difference and watches; whatever changes a slice that it did not write makes it look again.
+    Slices are never removed at the end: the kubelet does that if the driver stays away (30 s).
+    """
+
+    def __init__(self, api: SliceApi, clock: Clock, *, node: str) -> None:
+        self._api, self._clock, self._node = api, clock, node
+        self._devices: tuple[Device, ...] | None = None
+        self._wake = asyncio.Event()
+        self._node_uid = ""
+        self._written: dict[str, str] = {}
+        self.generation: int | None = None
+        self.problem = "no inventory has been read yet"
+        self.on_synced: Callable[[], None] = lambda: None
+
+    def want(self, devices: tuple[Device, ...]) -> None:
+        """The devices that should be published from now on."""
+        self._devices = devices
+        self._wake.set()
+
+    @property
+    def not_ready(self) -> str | None:
+        """Why the slices are not accepted as wanted; None if they are."""
+        return self.problem or None
+
+    async def run(self) -> None:
+        """Works until it is cancelled; what fails is tried again with growing, jittered delays."""
+        failures = 0
+        while True:
+            try:
+                version = await self._sync()
+                failures = 0
+                await self._watch(version)
+            except UsageError:
+                raise
+            except DriverError as error:
+                self.problem = str(error)
+                delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2**failures) * (0.5 + self._clock.jitter() / 2)
+                _LOG.warning("%s; next try in %.1f s", error, delay)
+                failures += 1
+                await self._clock.sleep(delay)
+
+    async def _sync(self) -> str:
+        """Lists, writes what differs, and gives the version of the list."""
+        self._wake.clear()
+        devices = self._devices
+        have, version = await self._api.list_slices()
+        if devices is None:
+            return version
+        if not self._node_uid:
+            self._node_uid = await self._api.get_node_uid()
+        want = build_slices(devices, node=self._node, node_uid=self._node_uid)
+        actions = diff_slices(want, have)
+        for item in actions.delete:
+            await self._api.delete_slice(item)
+            _LOG.info("deleted slice %s, which is not wanted", item.name)
+        for item in actions.update:
+            self._check(item, await self._api.update_slice(item))
+        for item in actions.create:
+            self._check(item, await self._api.create_slice(item))
+        if actions:
+            _LOG.info("published %d devices in %d slices, generation %d", len(devices), len(want), actions.generation)
+        self.generation = actions.generation
+        self.problem = ""
+        self.on_synced()
+        return version
+
+    def _check(self, sent: ResourceSlice, stored: ResourceSlice) -> None:
+        """Notes the version that we wrote, and says so if the server dropped anything."""
+        self._written[stored.name] = stored.resource_version
+        if stored.devices != sent.devices:
+            _LOG.error("slice %s came back with other devices than were sent: the server dropped fields", sent.name)
+
+    async def _watch(self, version: str) -> None:
+        """Returns when a slice changes that we did not write, when others are wanted, or when the watch ends."""
+        waker = asyncio.create_task(self._wake.wait())
+        watcher = asyncio.create_task(self._foreign_change(version))
+        try:
+            done, _ = await asyncio.wait({waker, watcher}, return_when=asyncio.FIRST_COMPLETED)
+            if watcher in done:
+                watcher.result()
+        finally:
+            for task in (waker, watcher):
+                task.cancel()
+            with suppress(asyncio.CancelledError, DriverError):
+                await asyncio.gather(waker, watcher)
+
+    async def _foreign_change(self, version: str) -> None:
+        async for item in self._api.watch_slices(version):
+            if self._written.get(item.name) != item.resource_version:
+                _LOG.info("slice %s was changed or deleted by others; looking again", item.name)
+                return

@@ -1,0 +1,102 @@
+"""The process at work: start order, one task group, and the order of stopping."""
+
+import asyncio
+import logging
+import signal
+
+from amdgpu_dra.api.errors import HostError
+from amdgpu_dra.apps.kubelet_plugin.flags import Options
+from amdgpu_dra.apps.kubelet_plugin.wiring import Plugin
+from amdgpu_dra.core.devices import Listing, describe, list_devices
+from amdgpu_dra.core.gpu import Inventory
+
+_LOG = logging.getLogger("plugin")
+# Calls in flight get this long at a stop; the pod's own grace period is 30 s.
+_GRACE = 20.0
+
+
+class Runner:
+    """Runs a plugin until a signal ends it."""
+
+    def __init__(self, plugin: Plugin, options: Options) -> None:
+        self._plugin, self._options = plugin, options
+        self._stop = asyncio.Event()
+
+    async def run(self) -> None:
+        """Returns after a signal. Raises DriverError if it cannot start."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+            loop.add_signal_handler(number, self._stop.set)
+        try:
+            await self._start()
+            await self._work()
+        finally:
+            await self._plugin.health.stop()
+            await self._plugin.connection.close()
+
+    async def _start(self) -> None:
+        """1. Claims of an earlier process, 2. what the node has, 3. the kubelet's sockets.
+
+        The API server comes last, in `_work`, since its client takes longer to import than all the rest.
+        """
+        plugin = self._plugin
+        held = plugin.claims.load()
+        if held:
+            _LOG.info("took over %d claims", len(held))
+        self._use(plugin.tree.read())
+        await plugin.kubelet.start_dra()
+        await plugin.kubelet.start_registration()
+        if self._options.healthcheck_port >= 0:
+            _LOG.info("health checks on port %d", await plugin.health.start(self._options.healthcheck_port))
+        _LOG.info("serving %s", plugin.kubelet.sockets.dra)
+
+    async def _work(self) -> None:
+        """Publishes and looks for changes until a signal comes; then stops.
+
+        Stop: 1. leave the kubelet's sight and let its calls end, 2. looking and publishing, 3. the API server. Slices
+        stay: the kubelet removes them if the driver does not come back within 30 s.
+        """
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._plugin.publisher.run()), group.create_task(self._rescan())]
+            await self._stop.wait()
+            _LOG.info("stopping")
+            await self._plugin.kubelet.stop(_GRACE)
+            for task in tasks:
+                task.cancel()
+
+    async def _rescan(self) -> None:
+        tree = self._plugin.tree
+        seen = tree.fingerprint()
+        while True:
+            await self._plugin.clock.sleep(self._options.rescan_interval)
+            now = tree.fingerprint()
+            if now == seen:
+                continue
+            _LOG.info("GPUs or their modes have changed; reading the tree again")
+            try:
+                self._use(await tree.read_inventory())
+                seen = now
+            except HostError as error:
+                # What is published stays: one failed look is no reason to take a node's GPUs away.
+                _LOG.error("%s", error)
+
+    def _use(self, inventory: Inventory) -> None:
+        """Takes an inventory into use: for claims, and to be published."""
+        listing = list_devices(inventory)
+        described = [describe(device) for device in listing.devices]
+        _report(inventory, listing, {name for _, refused in described for name in refused})
+        self._plugin.claims.use(listing)
+        self._plugin.publisher.want(tuple(device for device, _ in described))
+
+
+def _report(inventory: Inventory, listing: Listing, refused: set[str]) -> None:
+    """Logs what was found, and everything that could not be used."""
+    if not inventory.driver_loaded:
+        _LOG.warning("no amdgpu driver is loaded; an empty slice is published until it is")
+    _LOG.info("found %d GPUs, %d devices", len(inventory.gpus), len(listing.devices))
+    for problem in inventory.problems:
+        _LOG.warning("%s %s; costs %s", problem.path, problem.reason, problem.costs)
+    for item in listing.withheld:
+        _LOG.warning("withheld: %s: %s", item.what, item.detail, extra={"facts": {"reason": item.reason}})
+    for name in sorted(refused):
+        _LOG.warning("attribute %s is left out: longer than 64 bytes, or not printable", name)

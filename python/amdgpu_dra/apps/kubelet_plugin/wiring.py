@@ -1,0 +1,162 @@
+"""Joins agents and edges. The typed assignments let the type checker prove that each edge fulfils its port."""
+
+import asyncio
+import os
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from amdgpu_dra.agent.claims import Answer, ClaimManager, ClaimRef, Paths
+from amdgpu_dra.agent.ports import CdiFolder, ClaimApi, Clock, DeviceNodes, GpuTree, RecordStore, SliceApi
+from amdgpu_dra.agent.publish import Publisher
+from amdgpu_dra.api.errors import UsageError
+from amdgpu_dra.apps.kubelet_plugin.flags import Options
+from amdgpu_dra.core.gpu import Inventory, parse
+from amdgpu_dra.core.slices import DRIVER
+from amdgpu_dra.edge.disk import CdiDirectory, RecordFiles
+from amdgpu_dra.edge.kube import Connection, KubeApi
+from amdgpu_dra.edge.kubelet import HealthServer, KubeletServer, Sockets
+from amdgpu_dra.edge.sysfs import DeviceRoot, fingerprint, read_tree
+
+
+class SystemClock:
+    """The real one."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Waits."""
+        await asyncio.sleep(seconds)
+
+    def jitter(self) -> float:
+        """A random number from 0 to 1."""
+        return random.random()  # noqa: S311 - spreads retries, guards nothing
+
+
+class SysfsTree:
+    """The tree below a sysfs root."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+
+    def read(self) -> Inventory:
+        """The inventory now. Raises HostError."""
+        return parse(read_tree(self.root))
+
+    async def read_inventory(self) -> Inventory:
+        """The same, without holding up other calls."""
+        return await asyncio.to_thread(self.read)
+
+    def fingerprint(self) -> tuple[str, ...]:
+        """Changes when a GPU comes, goes or changes its mode; cheap."""
+        return fingerprint(self.root)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plugin:
+    """The parts of the process."""
+
+    tree: SysfsTree
+    clock: Clock
+    claims: ClaimManager
+    publisher: Publisher
+    kubelet: KubeletServer
+    health: HealthServer
+    connection: Connection
+
+
+def wire(options: Options) -> Plugin:
+    """Makes every part; nothing listens yet.
+
+    Raises:
+        UsageError: a flag cannot be right on this machine.
+        HostError: a folder cannot be made.
+    """
+    _check_credentials(options)
+    device_root = DeviceRoot(options.dev_root, allow_fake=options.allow_fake_device_nodes)
+    connection = Connection(options.kubeconfig)
+    kube = KubeApi(connection, driver=DRIVER, node=options.node_name)
+    tree = SysfsTree(options.sysfs_root)
+    claim_api: ClaimApi = kube
+    slice_api: SliceApi = kube
+    gpu_tree: GpuTree = tree
+    nodes: DeviceNodes = device_root
+    sockets = Sockets.of(
+        DRIVER,
+        plugins=options.kubelet_plugins_directory_path,
+        registrar=options.kubelet_registrar_directory_path,
+    )
+    clock: Clock = SystemClock()
+    publisher = Publisher(slice_api, clock, node=options.node_name)
+    claims: ClaimManager | None = None
+
+    async def prepare(ids: Iterable[tuple[str, str, str]]) -> dict[str, Answer]:
+        return await _of(claims).prepare(ClaimRef(*ident) for ident in ids)
+
+    async def unprepare(ids: Iterable[tuple[str, str, str]]) -> dict[str, Answer]:
+        return await _of(claims).unprepare(ClaimRef(*ident) for ident in ids)
+
+    kubelet = KubeletServer(DRIVER, sockets, prepare=prepare, unprepare=unprepare)
+    store: RecordStore = RecordFiles(f"{options.kubelet_plugins_directory_path}/{DRIVER}/claims")
+    cdi: CdiFolder = CdiDirectory(options.cdi_root)
+    paths = Paths(node=options.node_name, dev_root=options.dev_root, boot_id=_boot_id())
+    claims = ClaimManager(paths, api=claim_api, tree=gpu_tree, nodes=nodes, store=store, cdi=cdi)
+    health = HealthServer(
+        {
+            "": _liveness(kubelet),
+            "liveness": _liveness(kubelet),
+            "readiness": _readiness(kubelet, publisher),
+        }
+    )
+    return Plugin(
+        tree=tree,
+        clock=clock,
+        claims=claims,
+        publisher=publisher,
+        kubelet=kubelet,
+        health=health,
+        connection=connection,
+    )
+
+
+def _of(claims: ClaimManager | None) -> ClaimManager:
+    if claims is None:
+        raise RuntimeError("called before it was wired")
+    return claims
+
+
+def _check_credentials(options: Options) -> None:
+    """Finds at start, and at no cost, what would fail at every request."""
+    if options.kubeconfig and not os.path.isfile(options.kubeconfig):
+        raise UsageError(
+            f"flag --kubeconfig {options.kubeconfig}",
+            expected="a kubeconfig file",
+            found="no such file",
+            action="name one, or leave the flag out in a pod",
+        )
+    if not options.kubeconfig and not os.environ.get("KUBERNETES_SERVICE_HOST"):
+        raise UsageError(
+            "credentials for the API server",
+            expected="--kubeconfig, or a pod with a service account",
+            found="neither",
+            action="set --kubeconfig or KUBECONFIG",
+        )
+
+
+def _boot_id() -> str:
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def _liveness(kubelet: KubeletServer) -> Callable[[], str | None]:
+    return lambda: None if kubelet.is_listening else "the sockets for the kubelet are not served"
+
+
+def _readiness(kubelet: KubeletServer, publisher: Publisher) -> Callable[[], str | None]:
+    def state() -> str | None:
+        if not kubelet.registration.registered:
+            return f"not registered by the kubelet {kubelet.registration.error}".rstrip()
+        return publisher.not_ready
+
+    return state

@@ -1,0 +1,182 @@
+"""Checks a claim, and plans what a Prepare writes and answers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from amdgpu_dra.api.checkpoint import HeldDevice, Record, State
+from amdgpu_dra.api.config import decode_config
+from amdgpu_dra.api.errors import ClaimError, HostError
+from amdgpu_dra.api.resource import Claim, DeviceResult, OpaqueConfig
+from amdgpu_dra.core.cdi import CdiDevice, build_spec, cdi_id
+from amdgpu_dra.core.devices import Listing, NodeDevice
+from amdgpu_dra.core.gpu import DeviceNode
+from amdgpu_dra.core.slices import DRIVER
+
+_SHOWN = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedDevice:
+    """What the kubelet is told of one device."""
+
+    request: str
+    pool: str
+    device: str
+    cdi_ids: tuple[str, ...]
+    share_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything that a Prepare needs: device nodes to check, the CDI document, and the answer."""
+
+    nodes: tuple[DeviceNode, ...]
+    spec: Mapping[str, Any]
+    devices: tuple[PlannedDevice, ...]
+
+
+def plan_claim(claim: Claim, uid: str, *, node: str, listing: Listing, boot_id: str) -> Record:
+    """Checks a claim that was fetched for a Prepare, and gives the record to keep.
+
+    Results of other drivers and other pools are not ours and are passed over.
+
+    Raises:
+        ClaimError: replaced by another claim of the same name, not allocated, or with a configuration that is wrong.
+        HostError: a device that was allocated does not exist.
+    """
+    where = f"claim {claim.namespace}/{claim.name}"
+    if claim.uid != uid:
+        raise ClaimError(
+            where,
+            expected=f"UID {uid}",
+            found=f"another claim of that name, UID {claim.uid}",
+            action="the pod of the old claim has to go first; the kubelet tries again by itself",
+        )
+    if claim.results is None:
+        raise ClaimError(
+            where,
+            expected="an allocation in its status",
+            found="none",
+            action="wait for the scheduler; if a pod waits for long, see kubectl describe resourceclaim",
+        )
+    _check_configs(claim, where)
+    ours = [result for result in claim.results if result.driver == DRIVER and result.pool == node]
+    return Record(
+        uid=uid,
+        namespace=claim.namespace,
+        name=claim.name,
+        state=State.PREPARING,
+        boot_id=boot_id,
+        devices=tuple(_held(result, listing, where) for result in ours),
+    )
+
+
+def _check_configs(claim: Claim, where: str) -> None:
+    errors = [
+        error
+        for config in claim.configs
+        if config.driver == DRIVER and _concerns(config, claim.results or ())
+        for error in decode_config(config.parameters, config.path)
+    ]
+    if errors:
+        raise ClaimError(
+            where,
+            expected="valid configurations of this driver",
+            found="; ".join(errors),
+            action="correct the claim, its template or the DeviceClass, and make the claim anew",
+        )
+
+
+def _concerns(config: OpaqueConfig, results: tuple[DeviceResult, ...]) -> bool:
+    """Whether it is meant for any device of ours; `name` covers every sub-request `name/…`."""
+    ours = [result for result in results if result.driver == DRIVER]
+    return any(not config.requests or {r.request, r.base_request} & set(config.requests) for r in ours)
+
+
+def _held(result: DeviceResult, listing: Listing, where: str) -> HeldDevice:
+    device = _get(listing, result.device, where)
+    return HeldDevice(
+        request=result.request,
+        pool=result.pool,
+        device=result.device,
+        admin_access=result.admin_access,
+        share_id=result.share_id,
+        unique_id=device.gpu.unique_id,
+    )
+
+
+def _get(listing: Listing, name: str, where: str) -> NodeDevice:
+    device = listing.find(name)
+    if device is None:
+        names = [d.name for d in listing.devices]
+        shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+        raise HostError(
+            where,
+            expected=f"device {name} on this node",
+            found=shown or "no device at all",
+            action="the GPU has gone or its compute mode was changed: delete the pod so that the claim is allocated "
+            "anew, or bring the GPU back",
+        )
+    return device
+
+
+def plan_record(record: Record, *, node: str, listing: Listing, dev_root: str) -> Plan:
+    """What the record's devices need now. Numbers come from the listing, never from the record.
+
+    Raises:
+        HostError: a device is gone, or another GPU stands at its address.
+    """
+    where = f"claim {record.namespace}/{record.name}"
+    found = []
+    for position, held in enumerate(record.devices):
+        device = _get(listing, held.device, where)
+        if held.unique_id is not None and device.gpu.unique_id not in (None, held.unique_id):
+            raise HostError(
+                where,
+                expected=f"the GPU with unique id {held.unique_id} as {held.device}",
+                found=f"another GPU at {device.gpu.address}, unique id {device.gpu.unique_id}",
+                action="the board was exchanged: delete the pod so that the claim is allocated anew",
+            )
+        found.append((held, device, _cdi_name(record, position)))
+    spec = build_spec(
+        [
+            CdiDevice(name=name, nodes=device.nodes, env=_env(record, held, device, node))
+            for held, device, name in found
+        ],
+        dev_root=dev_root,
+    )
+    nodes = dict.fromkeys(node for _, device, _ in found for node in device.nodes)
+    answer = tuple(
+        PlannedDevice(
+            request=held.request.partition("/")[0],
+            pool=held.pool,
+            device=held.device,
+            cdi_ids=(cdi_id(name),),
+            share_id=held.share_id,
+        )
+        for held, _, name in found
+    )
+    return Plan(nodes=tuple(nodes), spec=spec, devices=answer)
+
+
+def _cdi_name(record: Record, position: int) -> str:
+    """`<uid>-<device>`, never used twice; a device that stands in the claim twice gets its position as well."""
+    name = record.devices[position].device
+    twice = sum(held.device == name for held in record.devices) > 1
+    return f"{record.uid}-{name}-{position}" if twice else f"{record.uid}-{name}"
+
+
+def _env(record: Record, held: HeldDevice, device: NodeDevice, node: str) -> dict[str, str]:
+    """Variables of a device. One that differs by device has the device in its name, so that none hides another.
+
+    ROCR_VISIBLE_DEVICES is not among them: ROCm numbers what the container may open, from 0.
+    """
+    profile = f"{device.gpu.compute_mode}_{device.gpu.memory_mode}".lower() if device.gpu.compute_mode else "whole"
+    name = held.device.removeprefix("gpu-").upper().replace("-", "_")
+    facts = f"pci={device.gpu.address} profile={profile} render=/dev/{device.nodes[-1].path}"
+    return {
+        "KUBERNETES_NODE_NAME": node,
+        "DRA_RESOURCE_DRIVER_NAME": DRIVER,
+        f"AMD_GPU_{name}": f"{facts} claim={record.namespace}/{record.name} request={held.request}",
+    }

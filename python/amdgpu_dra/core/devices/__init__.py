@@ -1,0 +1,19 @@
+"""Which devices Kubernetes sees of an inventory, under which names, and with which attributes.
+
+Knows names, attributes and limits of a single device. Refuses to know slices, pools and claims.
+"""
+
+from amdgpu_dra.core.devices.attributes import ATTRIBUTES, CAPACITIES, describe
+from amdgpu_dra.core.devices.listing import Listing, NodeDevice, Withheld, list_devices
+from amdgpu_dra.core.devices.names import device_name
+
+__all__ = [
+    "ATTRIBUTES",
+    "CAPACITIES",
+    "Listing",
+    "NodeDevice",
+    "Withheld",
+    "describe",
+    "device_name",
+    "list_devices",
+]

@@ -1,0 +1,63 @@
+"""The one way in which we write a file: nobody ever sees half of it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from amdgpu_dra.api.errors import HostError
+
+# Neither `.json` nor `.yaml`: a container runtime reads those, finished or not.
+TEMPORARY = ".tmp"
+
+
+def write_file(folder: str, name: str, data: bytes, *, durable: bool) -> None:
+    """Puts `data` at `folder/name`: a temporary file, renamed. `durable`: the disk has file and name on return."""
+    temporary = f"{folder}/.{name}{TEMPORARY}"
+    try:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(handle, view) :]
+            if durable:
+                os.fsync(handle)
+        finally:
+            os.close(handle)
+        os.rename(temporary, f"{folder}/{name}")
+    except OSError:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+    if durable:
+        sync_folder(folder)
+
+
+def sync_folder(folder: str) -> None:
+    """Makes the names in a folder durable."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def drop_temporaries(folder: str) -> None:
+    """Removes what a killed process left half written."""
+    for name in os.listdir(folder):
+        if name.startswith(".") and name.endswith(TEMPORARY):
+            with suppress(FileNotFoundError):
+                os.unlink(f"{folder}/{name}")
+
+
+@contextmanager
+def host_errors(where: str, expected: str) -> Iterator[None]:
+    """Turns an OSError into a HostError that names the folder, and what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise HostError(
+            where,
+            expected=expected,
+            found=f"{error.strerror} ({error.filename})" if error.filename else str(error),
+            action="free space, or make the folder writable for this process; nothing is lost, the kubelet tries again",
+        ) from error

@@ -1,0 +1,10 @@
+"""The API client, over the official `kubernetes` package, behind the ports.
+
+Knows HTTP, credentials and the API's errors. Refuses to know what is done with claims and slices. The package is
+imported on first use: it takes longer than everything else at start, and the sockets must answer before.
+"""
+
+from amdgpu_dra.edge.kube.api import KubeApi
+from amdgpu_dra.edge.kube.connection import Connection
+
+__all__ = ["Connection", "KubeApi"]

@@ -1,0 +1,110 @@
+"""Claims, slices and the node, by resource.k8s.io/v1. Fulfils `agent/ports.ClaimApi` and `SliceApi`."""
+
+from collections.abc import AsyncIterator
+from urllib.parse import quote
+
+from amdgpu_dra.api.errors import ClaimError, NotReadyError
+from amdgpu_dra.api.resource import Claim, ResourceSlice, decode_claim, decode_slice, encode_slice
+from amdgpu_dra.edge.kube.connection import Connection, StatusError
+
+_GROUP = "/apis/resource.k8s.io/v1"
+_SLICES = f"{_GROUP}/resourceslices"
+_NOT_FOUND, _CONFLICT, _GONE = 404, 409, 410
+
+
+class KubeApi:
+    """What the plugin asks of the API server."""
+
+    def __init__(self, connection: Connection, *, driver: str, node: str) -> None:
+        self._connection, self._driver, self._node = connection, driver, node
+        self._selector = {"fieldSelector": f"spec.driver={driver},spec.nodeName={node}"}
+
+    async def get_claim(self, namespace: str, name: str) -> Claim:
+        """See the port."""
+        where = f"claim {namespace}/{name}"
+        path = f"{_GROUP}/namespaces/{quote(namespace, safe='')}/resourceclaims/{quote(name, safe='')}"
+        try:
+            return decode_claim(await self._connection.request("GET", path))
+        except StatusError as error:
+            if error.code == _NOT_FOUND:
+                raise ClaimError(
+                    where,
+                    expected="the claim on the API server",
+                    found="none of that name",
+                    action="it was deleted: delete the pod that waits for it",
+                ) from error
+            raise _not_ready(where, error) from error
+        except ValueError as error:
+            raise ClaimError(
+                where,
+                expected="an allocation as the API defines it",
+                found=str(error),
+                action="delete the claim so that it is allocated anew",
+            ) from error
+
+    async def get_node_uid(self) -> str:
+        """See the port."""
+        try:
+            node = await self._connection.request("GET", f"/api/v1/nodes/{quote(self._node, safe='')}")
+        except StatusError as error:
+            raise _not_ready(f"node {self._node}", error, hint="is --node-name the name of this node?") from error
+        return str(node["metadata"]["uid"])
+
+    async def list_slices(self) -> tuple[list[ResourceSlice], str]:
+        """See the port."""
+        try:
+            found = await self._connection.request("GET", _SLICES, query=self._selector)
+        except StatusError as error:
+            raise _not_ready("ResourceSlices", error) from error
+        return [decode_slice(item) for item in found.get("items") or []], found["metadata"]["resourceVersion"]
+
+    async def create_slice(self, item: ResourceSlice) -> ResourceSlice:
+        """See the port."""
+        return await self._write("POST", _SLICES, item)
+
+    async def update_slice(self, item: ResourceSlice) -> ResourceSlice:
+        """See the port."""
+        return await self._write("PUT", f"{_SLICES}/{item.name}", item)
+
+    async def _write(self, method: str, path: str, item: ResourceSlice) -> ResourceSlice:
+        try:
+            return decode_slice(await self._connection.request(method, path, body=encode_slice(item)))
+        except StatusError as error:
+            raise _not_ready(f"ResourceSlice {item.name}", error) from error
+
+    async def delete_slice(self, item: ResourceSlice) -> None:
+        """See the port."""
+        body = {"preconditions": {"uid": item.uid, "resourceVersion": item.resource_version}}
+        try:
+            await self._connection.request("DELETE", f"{_SLICES}/{item.name}", body=body)
+        except StatusError as error:
+            if error.code != _NOT_FOUND:
+                raise _not_ready(f"ResourceSlice {item.name}", error) from error
+
+    async def watch_slices(self, version: str) -> AsyncIterator[ResourceSlice]:
+        """See the port. An expired version ends the watch; the caller lists anew."""
+        try:
+            async for event in self._connection.stream(_SLICES, {**self._selector, "resourceVersion": version}):
+                if event.get("type") == "ERROR":
+                    return
+                if event.get("type") != "BOOKMARK":
+                    yield decode_slice(event.get("object") or {})
+        except StatusError as error:
+            if error.code != _GONE:
+                raise _not_ready("ResourceSlices", error) from error
+
+
+def _not_ready(where: str, error: StatusError, *, hint: str = "") -> NotReadyError:
+    actions = {
+        401: "check the credentials of the plugin",
+        403: "check the plugin's ClusterRole and its binding",
+        404: hint or "check that the API server serves resource.k8s.io/v1 (Kubernetes 1.34 or newer)",
+        _CONFLICT: "it is read and written again",
+        422: "report this: the driver checks its slices before it sends them",
+    }
+    return NotReadyError(
+        where,
+        expected="the API server to agree",
+        found=f"status {error.code}: {error.message}",
+        action=actions.get(error.code, "it is tried again"),
+    )

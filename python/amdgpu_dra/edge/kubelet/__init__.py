@@ -1,0 +1,9 @@
+"""The plugin's gRPC side: registration, the DRA service, health.
+
+The only importer of the protocol stubs. Knows sockets and messages. Refuses to know what preparing a claim means.
+"""
+
+from amdgpu_dra.edge.kubelet.health import HealthServer, HealthState
+from amdgpu_dra.edge.kubelet.server import KubeletServer, Sockets
+
+__all__ = ["HealthServer", "HealthState", "KubeletServer", "Sockets"]

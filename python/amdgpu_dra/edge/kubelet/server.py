@@ -1,0 +1,93 @@
+"""The two Unix sockets: the DRA service's, and the registration's."""
+
+import asyncio
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+
+import grpc.aio
+
+from amdgpu_dra.api.errors import HostError, UsageError
+from amdgpu_dra.edge.kubelet.dra import DraService, Handler
+from amdgpu_dra.edge.kubelet.registration import RegistrationService
+
+# sun_path has 108 bytes with its end.
+_LONGEST_PATH = 107
+_OPTIONS = [("grpc.max_receive_message_length", 16 << 20), ("grpc.max_send_message_length", 16 << 20)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sockets:
+    """Paths of the sockets."""
+
+    dra: str
+    registration: str
+
+    @classmethod
+    def of(cls, driver: str, *, plugins: str, registrar: str) -> "Sockets":
+        """The usual names below the kubelet's folders."""
+        return cls(dra=f"{plugins}/{driver}/dra.sock", registration=f"{registrar}/{driver}-reg.sock")
+
+
+class KubeletServer:
+    """Serves the kubelet. Start the DRA service first, then the registration: the kubelet calls at once."""
+
+    def __init__(self, driver: str, sockets: Sockets, *, prepare: Handler, unprepare: Handler) -> None:
+        """Raises UsageError if a path is too long for a socket."""
+        self.sockets = sockets
+        for path, flag in (
+            (sockets.dra, "--kubelet-plugins-directory-path"),
+            (sockets.registration, "--kubelet-registrar-directory-path"),
+        ):
+            if len(os.fsencode(path)) > _LONGEST_PATH:
+                raise UsageError(
+                    f"socket {path}",
+                    expected=f"a path of at most {_LONGEST_PATH} bytes, which is what Linux takes for a socket",
+                    found=f"{len(os.fsencode(path))} bytes",
+                    action=f"set {flag} to a shorter path",
+                )
+        self.registration = RegistrationService(driver, sockets.dra)
+        self._dra = grpc.aio.server(options=_OPTIONS)
+        self._dra.add_generic_rpc_handlers(DraService(prepare, unprepare).handlers())
+        self._registrar = grpc.aio.server()
+        self._registrar.add_generic_rpc_handlers([self.registration.handler()])
+        self._listening: list[str] = []
+
+    async def start_dra(self) -> None:
+        """Serves the DRA socket. Raises HostError."""
+        await self._listen(self._dra, self.sockets.dra)
+
+    async def start_registration(self) -> None:
+        """Serves the registration socket; from here on the kubelet calls. Raises HostError."""
+        await self._listen(self._registrar, self.sockets.registration)
+
+    async def _listen(self, server: grpc.aio.Server, path: str) -> None:
+        try:
+            os.makedirs(os.path.dirname(path), mode=0o750, exist_ok=True)
+            with suppress(FileNotFoundError):
+                os.unlink(path)  # of a process that was killed
+            server.add_insecure_port(f"unix:{path}")
+            await server.start()
+        except (OSError, RuntimeError) as error:
+            raise HostError(
+                f"socket {path}",
+                expected="to listen there",
+                found=str(error),
+                action="make the folder writable for this process, or name another one by its flag",
+            ) from error
+        self._listening.append(path)
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether both sockets are there and served."""
+        return len(self._listening) == 2 and all(os.path.exists(path) for path in self._listening)  # noqa: PLR2004
+
+    async def stop(self, grace: float) -> None:
+        """Leaves the kubelet's sight first, then lets calls in flight end, `grace` seconds at most."""
+        await self._registrar.stop(0)
+        await self._dra.stop(grace)
+        for path in self._listening:
+            with suppress(FileNotFoundError):
+                os.unlink(path)
+        self._listening.clear()
+        await asyncio.sleep(0)
