@@ -1,0 +1,60 @@
+"""Layers are the same bytes for the same input, wherever and in whatever order it comes."""
+
+import importlib.util
+import io
+import tarfile
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+
+@pytest.fixture(name="tool")
+def _tool() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("layer", next(Path.cwd().glob("bazel/image/layer.py")))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _python_layer(tool: ModuleType, folder: Path, names: list[str]) -> bytes:
+    """A layer of two modules that lie in `folder`."""
+    rows = []
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"NAME = {name!r}\n")
+        rows.append(f"{path}\tpython/{name}\n")
+    manifest = folder / "manifest"
+    manifest.write_text("".join(rows))
+    layer = tool.Layer()
+    tool.python(layer, manifest, "program", "pkg.a")
+    layer.write(folder / "out.tar.gz")
+    return (folder / "out.tar.gz").read_bytes()
+
+
+def test_same_input_gives_the_same_bytes(tool: ModuleType, tmp_path: Path) -> None:
+    """Neither folder, time nor order of the input shows in a layer, compiled modules included."""
+    names = ["pkg/a.py", "pkg/b.py"]
+
+    assert _python_layer(tool, tmp_path / "one", names) == _python_layer(tool, tmp_path / "two", names[::-1])
+
+
+def test_nothing_in_a_layer_is_writable_by_others(tool: ModuleType, tmp_path: Path) -> None:
+    """No set-uid, no write bit for group or world, owners 0."""
+    data = _python_layer(tool, tmp_path, ["pkg/a.py"])
+
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        for member in tar:
+            assert member.mode & 0o6022 == 0
+            assert (member.uid, member.gid, member.mtime) == (0, 0, 0)
+
+
+def test_tests_and_types_stay_out(tool: ModuleType, tmp_path: Path) -> None:
+    """What no program needs is not packed."""
+    data = _python_layer(tool, tmp_path, ["pkg/a.py", "pkg/a_test.py", "pkg/a.pyi"])
+
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        assert not [name for name in tar.getnames() if name.endswith((".pyi", "_test.py"))]
