@@ -10,6 +10,7 @@ A target that failed without naming a case counts as one failure.
 import argparse
 import json
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -42,6 +43,7 @@ def _unshare_works() -> bool:
 
 CONDITIONS = {
     "no-shared": lambda: not os.environ.get("AMDGPU_DRA_SHARED"),
+    "no-amd64": lambda: platform.machine() != "x86_64",
     "no-root": lambda: os.geteuid() != 0,
     "no-namespaces": lambda: os.geteuid() != 0 or not _unshare_works(),
 }

@@ -5,9 +5,9 @@ load("@rules_python//python:defs.bzl", "py_binary", "py_library", "py_test")
 _PYTHON_ROOT = "python"
 
 def _import_root():
-    """The path from the calling package up to the import root."""
-    depth = len(native.package_name().split("/")) - len(_PYTHON_ROOT.split("/"))
-    return "/".join([".."] * depth) or "."
+    """The path from the calling package up to the import root: //python, or the package itself outside of it."""
+    parts = native.package_name().split("/")
+    return "/".join([".."] * (len(parts) - 1)) or "." if parts[0] == _PYTHON_ROOT else "."
 
 def room(name, srcs, deps = [], data = [], visibility = None, testonly = False):
     """A folder of the package: one library, and its sources for lint and types.
@@ -38,7 +38,7 @@ def room_test(name, srcs, deps = [], data = [], size = "small", tags = [], env =
         args = ["$(rootpath %s)" % src for src in srcs] + args,
         data = data + ["//:pyproject.toml"],
         env = env,
-        imports = [_import_root()] if native.package_name().startswith(_PYTHON_ROOT) else [],
+        imports = [_import_root()],
         main = "//bazel/testing:pytest_main.py",
         size = size,
         tags = tags,
@@ -55,7 +55,7 @@ def binary(name, srcs, main, deps = [], data = [], args = [], testonly = False, 
         args = args,
         data = data,
         env = env,
-        imports = [_import_root()] if native.package_name().startswith(_PYTHON_ROOT) else [],
+        imports = [_import_root()],
         main = main,
         testonly = testonly,
         visibility = visibility,

@@ -26,3 +26,9 @@ with_lock() {
   "$@"
   exec 8>&-
 }
+
+# The machine's own Debian mirror, as its apt configuration names it; empty where it names none.
+debian_mirror() {
+  apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(SITE)' 'Created-By: Packages' 2> /dev/null |
+    awk '$2 == "Debian" && $1 !~ /security/ { print $1; exit }'
+}

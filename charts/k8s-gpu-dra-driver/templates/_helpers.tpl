@@ -1,0 +1,43 @@
+{{- define "driver.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
+{{- else -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- if contains $name .Release.Name -}}{{ .Release.Name | trunc 50 | trimSuffix "-" }}{{- else -}}{{ printf "%s-%s" .Release.Name $name | trunc 50 | trimSuffix "-" }}{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "driver.namespace" -}}
+{{- $namespace := default .Release.Namespace .Values.namespaceOverride -}}
+{{- if and (eq $namespace "default") (not .Values.allowDefaultNamespace) -}}
+{{- fail "namespace: expected one of its own for the driver, found 'default'; install with --namespace amd-gpu --create-namespace, or set allowDefaultNamespace=true" -}}
+{{- end -}}
+{{- $namespace -}}
+{{- end -}}
+
+{{- define "driver.image" -}}
+{{- if not .Values.image.repository -}}
+{{- fail "image.repository: expected the repository that you pushed the image to, found nothing; set image.repository, for example --set image.repository=REGISTRY/REPOSITORY" -}}
+{{- end -}}
+{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) -}}
+{{- end -}}
+
+{{- define "driver.selectorLabels" -}}
+{{- if .Values.selectorLabelsOverride -}}
+{{- toYaml .Values.selectorLabelsOverride -}}
+{{- else -}}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+{{- end -}}
+
+{{- define "driver.labels" -}}
+{{ include "driver.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end -}}
+
+{{- define "driver.serviceAccount" -}}
+{{- if .Values.serviceAccount.create -}}{{ default (include "driver.fullname" .) .Values.serviceAccount.name }}{{- else -}}{{ default "default" .Values.serviceAccount.name }}{{- end -}}
+{{- end -}}
