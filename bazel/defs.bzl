@@ -9,6 +9,14 @@ def _import_root():
     parts = native.package_name().split("/")
     return "/".join([".."] * (len(parts) - 1)) or "." if parts[0] == _PYTHON_ROOT else "."
 
+def python_files(name = "python_files"):
+    """All Python files of a package, for lint and types; `//python:rooms.bzl` lists the packages."""
+    native.filegroup(
+        name = name,
+        srcs = native.glob(["**/*.py"], allow_empty = True),
+        visibility = ["//python:__pkg__"],
+    )
+
 def room(name, srcs, deps = [], data = [], visibility = None, testonly = False):
     """A folder of the package: one library, and its sources for lint and types.
 
@@ -20,6 +28,7 @@ def room(name, srcs, deps = [], data = [], visibility = None, testonly = False):
       visibility: package groups of //python, by ring; private by default.
       testonly: true for the rooms of testing.
     """
+    python_files()
     py_library(
         name = name,
         srcs = srcs,
