@@ -20,7 +20,7 @@ def _files() -> list[str]:
 
 
 def _run(*command: str, cwd: Path | None = None, environment: dict[str, str] | None = None) -> None:
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [sys.executable, *command],
         cwd=cwd,
         env=environment or ENVIRONMENT,
@@ -46,7 +46,7 @@ def _ruff() -> str:
 )
 def test_ruff_agrees(command: Sequence[str]) -> None:
     """No rule is broken, and the formatter would change nothing."""
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [_ruff(), *command, "--config", "pyproject.toml", *_files()], capture_output=True, text=True, check=False
     )
 

@@ -31,6 +31,10 @@ PACKAGES = [
     "//python/amdgpu_dra/edge/kubelet",
     "//python/amdgpu_dra/edge/sysfs",
     "//python/amdgpu_dra/edge/telemetry",
+    "//python/amdgpu_dra/testing/bench",
+    "//python/amdgpu_dra/testing/demo",
+    "//python/amdgpu_dra/testing/fakeapi",
+    "//python/amdgpu_dra/testing/fakekubelet",
     "//python/amdgpu_dra/testing/shared",
     "//python/amdgpu_dra/testing/strategies",
 ]

@@ -1,0 +1,3 @@
+"""The figures of the driver: `./bazelw run //:bench`."""
+
+__all__: list[str] = []

@@ -1,0 +1,157 @@
+"""The stand-in of the API server."""
+
+import asyncio
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+type Key = tuple[str, str, str]
+"""Resource, namespace, name."""
+
+_KUBECONFIG = """\
+apiVersion: v1
+kind: Config
+clusters: [{{name: c, cluster: {{server: "{address}"{tls}}}}}]
+users: [{{name: u, user: {{{user}}}}}]
+contexts: [{{name: x, context: {{cluster: c, user: u}}}}]
+current-context: x
+"""
+
+
+def write_kubeconfig(path: Path, address: str, token: str = "") -> None:
+    """Credentials for an API server on this machine."""
+    tls = ", insecure-skip-tls-verify: true" if address.startswith("https") else ""
+    path.write_text(_KUBECONFIG.format(address=address, tls=tls, user=f"token: {token}" if token else ""))
+
+
+class FakeApi:
+    """Objects of nodes, resourceslices and resourceclaims, over HTTP on this machine."""
+
+    def __init__(self) -> None:
+        self._objects: dict[Key, dict[str, Any]] = {}
+        self._events: list[tuple[int, str, str, dict[str, Any]]] = []
+        self._version = 1
+        self._changed = asyncio.Condition()
+        self._runner: web.AppRunner | None = None
+        self.address = ""
+        self.requests: list[tuple[str, str]] = []
+        self.writes = 0
+
+    async def start(self, port: int = 0) -> None:
+        """Serves on a port, 0 for any."""
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", port)
+        await site.start()
+        self.address = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    async def stop(self) -> None:
+        """Answers no more; the objects stay."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        self.requests.append((request.method, request.path))
+        parts = request.path.strip("/").split("/")
+        rest = parts[2:] if parts[0] == "api" else parts[3:]
+        namespace = rest[1] if rest and rest[0] == "namespaces" else ""
+        rest = rest[2:] if namespace else rest
+        if not rest:
+            return _status(404, "no such path")
+        resource, name = rest[0], rest[1] if len(rest) > 1 else ""
+        if request.method == "GET":
+            return await self._get(request, resource, namespace, name)
+        body = await request.json() if request.can_read_body else {}
+        self.writes += 1
+        async with self._changed:
+            answer = self._write(request.method, (resource, namespace, name), body, status=rest[-1] == "status")
+            self._changed.notify_all()
+        return answer
+
+    async def _get(self, request: web.Request, resource: str, namespace: str, name: str) -> web.StreamResponse:
+        if name:
+            found = self._objects.get((resource, namespace, name))
+            return _status(404, f'{resource} "{name}" not found') if found is None else web.json_response(found)
+        selector = _selector(request.query.get("fieldSelector", ""))
+        if request.query.get("watch"):
+            return await self._watch(request, resource, selector)
+        items = [
+            o
+            for (kind, ns, _), o in self._objects.items()
+            if (kind, ns) == (resource, namespace) and _matches(o, selector)
+        ]
+        return web.json_response({"metadata": {"resourceVersion": str(self._version)}, "items": items})
+
+    async def _watch(self, request: web.Request, resource: str, selector: dict[str, str]) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        seen = int(request.query.get("resourceVersion") or self._version)
+        while True:
+            async with self._changed:
+                while not (news := [event for event in self._events if event[0] > seen]):
+                    await self._changed.wait()
+            for version, kind, of, item in news:
+                seen = version
+                if of == resource and _matches(item, selector):
+                    await response.write(json.dumps({"type": kind, "object": item}).encode() + b"\n")
+
+    def _write(self, method: str, key: Key, body: dict[str, Any], *, status: bool) -> web.Response:
+        resource, namespace, name = key
+        name = name or body.get("metadata", {}).get("name", "")
+        old = self._objects.get((resource, namespace, name))
+        if method == "POST" and old is not None:
+            return _status(409, f'{resource} "{name}" already exists')
+        if method in {"PUT", "DELETE"} and old is None:
+            return _status(404, f'{resource} "{name}" not found')
+        if method == "DELETE" and old is not None:
+            return self._delete((resource, namespace, name), old, body)
+        version = body.get("metadata", {}).get("resourceVersion")
+        if method == "PUT" and old is not None and version and version != old["metadata"]["resourceVersion"]:
+            return _status(409, "the object has been modified")
+        item = {**old, "status": body.get("status")} if status and old is not None else body
+        item = json.loads(json.dumps(item))
+        item["metadata"] |= {"name": name, "uid": old["metadata"]["uid"] if old else str(uuid.uuid4())}
+        if namespace:
+            item["metadata"]["namespace"] = namespace
+        self._keep((resource, namespace, name), item, "MODIFIED" if old else "ADDED")
+        return web.json_response(item)
+
+    def _keep(self, key: Key, item: dict[str, Any], kind: str) -> None:
+        self._version += 1
+        item["metadata"]["resourceVersion"] = str(self._version)
+        if kind == "DELETED":
+            self._objects.pop(key)
+        else:
+            self._objects[key] = item
+        self._events.append((self._version, kind, key[0], item))
+
+    def _delete(self, key: Key, old: dict[str, Any], body: dict[str, Any]) -> web.Response:
+        wanted = body.get("preconditions") or {}
+        if wanted.get("uid", old["metadata"]["uid"]) != old["metadata"]["uid"]:
+            return _status(409, "the UID in the precondition does not match")
+        self._keep(key, json.loads(json.dumps(old)), "DELETED")
+        return web.json_response(old)
+
+
+def _status(code: int, message: str) -> web.Response:
+    return web.json_response({"kind": "Status", "status": "Failure", "message": message, "code": code}, status=code)
+
+
+def _selector(text: str) -> dict[str, str]:
+    return dict(item.split("=", 1) for item in text.split(",") if item)
+
+
+def _matches(item: dict[str, Any], selector: dict[str, str]) -> bool:
+    for path, value in selector.items():
+        found: Any = item
+        for part in path.split("."):
+            found = found.get(part) if isinstance(found, dict) else None
+        if found != value:
+            return False
+    return True

@@ -1,0 +1,89 @@
+"""Finds a plugin by its registration socket and calls it, with the kubelet's deadlines and checks."""
+
+import asyncio
+from pathlib import Path
+from typing import Any, cast
+
+import grpc.aio
+from kubelet.dra.v1 import dra_pb2, dra_pb2_grpc
+from kubelet.pluginregistration.v1 import registration_pb2, registration_pb2_grpc
+
+_KNOWN = ("v1.DRAPlugin", "v1beta1.DRAPlugin")
+_CALL_SECONDS = 45
+
+
+class KubeletError(Exception):
+    """What would make a kubelet fail the pod."""
+
+
+class FakeKubelet:
+    """One kubelet, which knows one plugin at a time."""
+
+    def __init__(self, registry: Path) -> None:
+        self._registry = registry
+        self._channel: grpc.aio.Channel | None = None
+        self._stub: Any = None
+        self.endpoint = ""
+
+    async def register(self, driver: str, *, seconds: float = 20) -> registration_pb2.PluginInfo:
+        """Waits for the plugin's socket, asks and tells, as the plugin manager does.
+
+        Raises:
+            KubeletError: the plugin says nothing that a kubelet could use.
+        """
+        path = self._registry / f"{driver}-reg.sock"
+        async with asyncio.timeout(seconds):
+            while not path.exists():
+                await asyncio.sleep(0.005)
+        async with grpc.aio.insecure_channel(f"unix:{path}") as channel:
+            stub = registration_pb2_grpc.RegistrationStub(channel)  # type: ignore[no-untyped-call]
+            info = await stub.GetInfo(registration_pb2.InfoRequest(), timeout=seconds, wait_for_ready=True)
+            if info.type != "DRAPlugin" or not set(info.supported_versions) & set(_KNOWN):
+                raise KubeletError(f"cannot use {info}")
+            await self.connect(info.endpoint)
+            await stub.NotifyRegistrationStatus(registration_pb2.RegistrationStatus(plugin_registered=True), timeout=5)
+        return cast("registration_pb2.PluginInfo", info)
+
+    async def connect(self, endpoint: str) -> None:
+        """Opens the one connection to the plugin."""
+        await self.close()
+        self.endpoint = endpoint
+        self._channel = grpc.aio.insecure_channel(f"unix:{endpoint}")
+        self._stub = dra_pb2_grpc.DRAPluginStub(self._channel)  # type: ignore[no-untyped-call]
+
+    async def prepare(self, *claims: dict[str, Any]) -> dict[str, Any]:
+        """UID -> the plugin's answer for each claim object. Raises KubeletError."""
+        response = await self._stub.NodePrepareResources(
+            dra_pb2.NodePrepareResourcesRequest(claims=[_claim(claim) for claim in claims]),
+            timeout=_CALL_SECONDS,
+            wait_for_ready=True,
+        )
+        return _checked(response, claims)
+
+    async def unprepare(self, *claims: dict[str, Any]) -> dict[str, Any]:
+        """The same for Unprepare."""
+        response = await self._stub.NodeUnprepareResources(
+            dra_pb2.NodeUnprepareResourcesRequest(claims=[_claim(claim) for claim in claims]),
+            timeout=_CALL_SECONDS,
+            wait_for_ready=True,
+        )
+        return _checked(response, claims)
+
+    async def close(self) -> None:
+        """Closes the connection."""
+        if self._channel is not None:
+            await self._channel.close(None)
+            self._channel = None
+
+
+def _claim(claim: dict[str, Any]) -> dra_pb2.Claim:
+    metadata = claim["metadata"]
+    return dra_pb2.Claim(namespace=metadata["namespace"], name=metadata["name"], uid=metadata["uid"])
+
+
+def _checked(response: Any, claims: tuple[dict[str, Any], ...]) -> dict[str, Any]:
+    """An entry for every claim and none besides, as the kubelet demands."""
+    asked = {claim["metadata"]["uid"] for claim in claims}
+    if asked != set(response.claims):
+        raise KubeletError(f"asked for {sorted(asked)}, answered {sorted(response.claims)}")
+    return dict(response.claims)
