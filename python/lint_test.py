@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "HOME": os.environ.get("TEST_TMPDIR", "/tmp")}  # noqa: S108
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "HOME": os.environ.get("TEST_TMPDIR", "/tmp")}
 FOLDERS = (".ci", "bazel", "e2e", "images", "proto", "python")
 
 

@@ -35,6 +35,7 @@ PACKAGES = [
     "//python/amdgpu_dra/testing/demo",
     "//python/amdgpu_dra/testing/fakeapi",
     "//python/amdgpu_dra/testing/fakekubelet",
+    "//python/amdgpu_dra/testing/fakes",
     "//python/amdgpu_dra/testing/shared",
     "//python/amdgpu_dra/testing/strategies",
 ]

@@ -41,3 +41,31 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- define "driver.serviceAccount" -}}
 {{- if .Values.serviceAccount.create -}}{{ default (include "driver.fullname" .) .Values.serviceAccount.name }}{{- else -}}{{ default "default" .Values.serviceAccount.name }}{{- end -}}
 {{- end -}}
+
+{{- /* What the plugin may do. On real GPUs KFD shows a device only to a process whose devices cgroup allows its render
+node (kfd_topology.c); no container of an ordinary pod has that, so it is privileged there. On a fake tree it is not. */ -}}
+{{- define "driver.securityContext" -}}
+{{- $plugin := .Values.kubeletPlugin -}}
+{{- if $plugin.containers.plugin.securityContext -}}
+{{- toYaml $plugin.containers.plugin.securityContext -}}
+{{- else if eq (clean $plugin.sysfsPath) "/sys" -}}
+privileged: true
+readOnlyRootFilesystem: true
+{{- else -}}
+allowPrivilegeEscalation: false
+capabilities: {drop: [ALL]}
+readOnlyRootFilesystem: true
+seccompProfile: {type: RuntimeDefault}
+{{- end -}}
+{{- end -}}
+
+{{- /* Values that cannot work are refused here, before anything is installed. */ -}}
+{{- define "driver.check" -}}
+{{- $plugin := .Values.kubeletPlugin -}}
+{{- if eq (int $plugin.containers.plugin.healthcheckPort) 0 -}}
+{{- fail "kubeletPlugin.containers.plugin.healthcheckPort: expected a port from 1 to 65535 that probes can name, or -1 for no health checks, found 0" -}}
+{{- end -}}
+{{- if and $plugin.allowFakeDeviceNodes (eq (clean $plugin.devPath) "/dev") -}}
+{{- fail "kubeletPlugin.allowFakeDeviceNodes: expected kubeletPlugin.devPath to name a fake tree, found /dev; set devPath, or allowFakeDeviceNodes=false" -}}
+{{- end -}}
+{{- end -}}

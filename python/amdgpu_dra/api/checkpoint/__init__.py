@@ -77,7 +77,7 @@ def decode_record(data: bytes) -> Record:
         if version != VERSION:
             raise NewerRecordError(f"expected version {VERSION}, found {version!r}")
         return _record(raw)
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise CorruptRecordError(f"not the fields of a record: {error!r}") from error
 
 

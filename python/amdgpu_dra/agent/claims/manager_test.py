@@ -1,0 +1,168 @@
+"""Prepare and Unprepare: what they do when the API, a device node or the other claims are not as they should be."""
+
+import asyncio
+from dataclasses import dataclass, field, replace
+
+from amdgpu_dra.agent.claims import ClaimManager, ClaimRef, Paths
+from amdgpu_dra.api.resource import Claim, DeviceResult
+from amdgpu_dra.core.fakegpu import render
+from amdgpu_dra.core.gpu import Inventory, parse
+from amdgpu_dra.edge.faketree import read_fleet
+from amdgpu_dra.testing.fakes import FakeClaims, FakeNodes, FakeTree, MemoryCdi, MemoryRecords
+
+INVENTORY = parse(render(read_fleet("mi300x-8-spx")))
+FIRST, SECOND = "gpu-0000-05-00-0", "gpu-0000-26-00-0"
+
+
+@dataclass
+class Node:
+    """A node with fakes all around."""
+
+    claims: FakeClaims = field(default_factory=FakeClaims)
+    tree: FakeTree = field(default_factory=lambda: FakeTree(INVENTORY))
+    nodes: FakeNodes = field(default_factory=FakeNodes)
+    records: MemoryRecords = field(default_factory=MemoryRecords)
+    cdi: MemoryCdi = field(default_factory=MemoryCdi)
+
+    def __post_init__(self) -> None:
+        self.manager = ClaimManager(
+            Paths(node="n", dev_root="/dev", boot_id="b"),
+            api=self.claims,
+            tree=self.tree,
+            nodes=self.nodes,
+            store=self.records,
+            cdi=self.cdi,
+        )
+
+    def claim(self, uid: str, device: str) -> ClaimRef:
+        """An allocated claim on the API server."""
+        result = DeviceResult(request="r", driver="gpu.amd.com", pool="n", device=device)
+        self.claims.add(Claim(namespace="ns", name=uid, uid=uid, results=(result,)))
+        return ClaimRef(uid, "ns", uid)
+
+    def prepare(self, *refs: ClaimRef) -> dict[str, str]:
+        """Errors by UID."""
+        return {uid: answer.error for uid, answer in asyncio.run(self.manager.prepare(refs)).items()}
+
+    def unprepare(self, *refs: ClaimRef) -> dict[str, str]:
+        """Errors by UID."""
+        return {uid: answer.error for uid, answer in asyncio.run(self.manager.unprepare(refs)).items()}
+
+
+def test_repeated_prepare_gives_the_same_answer_without_the_api() -> None:
+    """A prepared claim is answered from what is held, whatever the API server does."""
+    node = Node()
+    ref = node.claim("a", FIRST)
+    first = asyncio.run(node.manager.prepare([ref]))
+    node.claims.down = True
+
+    assert first == asyncio.run(node.manager.prepare([ref]))
+    assert node.claims.reads == 1
+
+
+def test_a_lost_document_is_written_again() -> None:
+    """As after a reboot, when the CDI folder is empty."""
+    node = Node()
+    ref = node.claim("a", FIRST)
+    node.prepare(ref)
+    before = dict(node.cdi.documents)
+    node.cdi.documents.clear()
+
+    assert node.prepare(ref) == {"a": ""}
+    assert before == node.cdi.documents
+
+
+def test_one_bad_claim_fails_alone() -> None:
+    """A claim that does not exist takes no other of its batch with it; every claim has an answer."""
+    node = Node()
+    errors = node.prepare(node.claim("a", FIRST), ClaimRef("x", "ns", "x"), node.claim("b", SECOND))
+
+    assert (errors["a"], errors["b"]) == ("", "")
+    assert "claim ns/x" in errors["x"]
+
+
+def test_two_claims_of_one_device_at_once_give_it_to_one() -> None:
+    """The last line of defence holds for calls that run side by side, and the loser names the winner."""
+    node = Node()
+    errors = node.prepare(node.claim("a", FIRST), node.claim("b", FIRST))
+
+    loser, winner = ("b", "a") if errors["a"] == "" else ("a", "b")
+    assert errors[winner] == ""
+    assert f"prepared for claim ns/{winner}" in errors[loser]
+
+
+def test_many_calls_for_one_claim_are_one() -> None:
+    """The claim is fetched once, however many calls there are."""
+    node = Node()
+    ref = node.claim("a", FIRST)
+
+    async def together() -> None:
+        answers = await asyncio.gather(*(node.manager.prepare([ref]) for _ in range(8)))
+        assert all(answer == answers[0] for answer in answers)
+
+    asyncio.run(together())
+    assert node.claims.reads == 1
+
+
+def test_a_missing_device_node_fails_the_claim_and_is_healed() -> None:
+    """The error names the node; when it is there the retry succeeds."""
+    node = Node()
+    ref = node.claim("a", FIRST)
+    node.nodes.missing.add("dri/renderD128")
+
+    assert "device node dri/renderD128" in node.prepare(ref)["a"]
+    assert not node.cdi.documents
+    node.nodes.missing.clear()
+    assert node.prepare(ref) == {"a": ""}
+
+
+def test_unprepare_needs_no_api_and_knows_no_strangers() -> None:
+    """Unknown claims are a success, prepared ones go without the API server, and twice is as once."""
+    node = Node()
+    ref = node.claim("a", FIRST)
+    node.prepare(ref)
+    node.claims.down = True
+
+    assert node.unprepare(ref, ClaimRef("x", "ns", "x")) == {"a": "", "x": ""}
+    assert node.unprepare(ref) == {"a": ""}
+    assert not node.records.kept
+
+
+def test_the_api_away_is_an_error_that_a_retry_heals() -> None:
+    """A claim that was never fetched waits for the API server."""
+    node = Node()
+    ref = node.claim("a", FIRST)
+    node.claims.down = True
+
+    assert "API server" in node.prepare(ref)["a"]
+    node.claims.down = False
+    assert node.prepare(ref) == {"a": ""}
+
+
+def test_a_device_that_appeared_is_found() -> None:
+    """The tree is read again for a device that was not there at the last look."""
+    node = Node()
+    node.tree.inventory = Inventory()
+    assert "no device at all" in node.prepare(node.claim("a", FIRST))["a"]
+
+    node.tree.inventory = INVENTORY
+    assert node.prepare(node.claim("a", FIRST)) == {"a": ""}
+
+
+def test_a_failed_prepare_holds_nothing() -> None:
+    """A claim that failed before anything was written leaves its device to others."""
+    node = Node()
+    ref = node.claim("a", FIRST)
+    gone = replace(INVENTORY, gpus=INVENTORY.gpus[1:])
+    node.tree.inventory = gone
+    node.prepare(ref)
+
+    node.tree.inventory = INVENTORY
+    assert node.prepare(node.claim("b", FIRST)) == {"b": ""}
+
+
+def test_a_uid_that_is_a_path_is_refused() -> None:
+    """It would be part of a file's name."""
+    node = Node()
+
+    assert "expected a UID" in node.prepare(ClaimRef("../../etc/x", "ns", "a"))["../../etc/x"]

@@ -1,0 +1,143 @@
+"""Publishing: what is wanted gets there, stays there, and is never taken away."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from amdgpu_dra.agent.publish import Publisher
+from amdgpu_dra.api.resource import Device
+from amdgpu_dra.testing.fakes import FakeClock, FakeSlices
+
+DEVICES = (Device(name="gpu-0"), Device(name="gpu-1"))
+NAME = "00000-gpu.amd.com-n"
+
+
+def _run(api: FakeSlices, story: Callable[[Publisher, FakeClock], Awaitable[None]]) -> FakeClock:
+    """Runs a publisher beside a story, and ends it with the story."""
+    clock = FakeClock()
+
+    async def both() -> None:
+        publisher = Publisher(api, clock, node="n")
+        task = asyncio.create_task(publisher.run())
+        async with asyncio.timeout(10):
+            await story(publisher, clock)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(both())
+    return clock
+
+
+async def _until(look: Callable[[], bool]) -> None:
+    while not look():
+        await asyncio.sleep(0)
+
+
+def _published(api: FakeSlices) -> list[str]:
+    return [device.name for name in sorted(api.slices) for device in api.slices[name].devices]
+
+
+def test_devices_are_published_once() -> None:
+    """Wanting the same again writes nothing more."""
+    api = FakeSlices()
+
+    async def story(publisher: Publisher, _clock: FakeClock) -> None:
+        publisher.want(DEVICES)
+        await _until(lambda: publisher.not_ready is None)
+        publisher.want(DEVICES)
+        publisher.want(DEVICES)
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    _run(api, story)
+    assert _published(api) == ["gpu-0", "gpu-1"]
+    assert api.writes == 1
+    assert api.slices[NAME].owner_uid == "node-uid"
+
+
+def test_a_second_start_leaves_everything_alone() -> None:
+    """Names and generation stay, and nothing is written."""
+    api = FakeSlices()
+
+    async def story(publisher: Publisher, _clock: FakeClock) -> None:
+        publisher.want(DEVICES)
+        await _until(lambda: publisher.not_ready is None)
+
+    _run(api, story)
+    before, api.writes = dict(api.slices), 0
+    _run(api, story)
+
+    assert before == api.slices
+    assert api.writes == 0
+
+
+def test_slices_stay_at_the_end() -> None:
+    """The kubelet takes them away if the driver stays away; the driver never does."""
+    api = FakeSlices()
+
+    async def story(publisher: Publisher, _clock: FakeClock) -> None:
+        publisher.want(DEVICES)
+        await _until(lambda: publisher.not_ready is None)
+
+    _run(api, story)
+    assert NAME in api.slices
+
+
+def test_a_deleted_slice_comes_back() -> None:
+    """As after a restart of the kubelet, which wipes them."""
+    api = FakeSlices()
+
+    async def story(publisher: Publisher, _clock: FakeClock) -> None:
+        publisher.want(DEVICES)
+        await _until(lambda: NAME in api.slices)
+        await asyncio.sleep(0.01)
+        api.take(NAME)
+        await _until(lambda: NAME in api.slices)
+
+    _run(api, story)
+
+
+def test_a_foreign_change_is_undone() -> None:
+    """Whatever others write into our slice, it becomes what is wanted again."""
+    api = FakeSlices()
+
+    async def story(publisher: Publisher, _clock: FakeClock) -> None:
+        publisher.want(DEVICES)
+        await _until(lambda: NAME in api.slices)
+        await asyncio.sleep(0.01)
+        api.put(replace(api.slices[NAME], devices=()))
+        await _until(lambda: _published(api) == ["gpu-0", "gpu-1"])
+
+    _run(api, story)
+
+
+def test_other_devices_are_published_when_they_are_wanted() -> None:
+    """A GPU that came or went changes the slice."""
+    api = FakeSlices()
+
+    async def story(publisher: Publisher, _clock: FakeClock) -> None:
+        publisher.want(DEVICES)
+        await _until(lambda: NAME in api.slices)
+        publisher.want(DEVICES[:1])
+        await _until(lambda: _published(api) == ["gpu-0"])
+
+    _run(api, story)
+
+
+def test_the_api_away_is_waited_for_with_growing_delays() -> None:
+    """It is not ready and says why; delays grow to a minute; on return everything is published."""
+    api = FakeSlices()
+    api.down = True
+
+    async def story(publisher: Publisher, clock: FakeClock) -> None:
+        publisher.want(DEVICES)
+        await _until(lambda: len(clock.waits) == 12)
+        assert "API server" in (publisher.not_ready or "")
+        api.down = False
+        await _until(lambda: publisher.not_ready is None)
+
+    clock = _run(api, story)
+    assert clock.waits[:12] == sorted(clock.waits[:12])
+    assert clock.waits[0] < 1
+    assert max(clock.waits) <= 60
+    assert _published(api) == ["gpu-0", "gpu-1"]

@@ -1,0 +1,224 @@
+"""The plugin as a real process on real sockets, with the kubelet's and the API server's side of our own."""
+
+import asyncio
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from amdgpu_dra.core.fakegpu import render
+from amdgpu_dra.edge.faketree import read_fleet, write_tree
+from amdgpu_dra.testing.fakeapi import Client, FakeApi, write_kubeconfig
+from amdgpu_dra.testing.fakeapi.client import SLICES, allocation_of
+from amdgpu_dra.testing.fakekubelet import FakeKubelet, Plugin, Setting, assemble, resolve, start_plugin
+
+NODE, DRIVER = "n1", "gpu.amd.com"
+FIRST, SECOND = "gpu-0000-05-00-0", "gpu-0000-26-00-0"
+SPEC = {"devices": {"requests": [{"name": "gpu", "exactly": {"deviceClassName": DRIVER}}]}}
+
+
+@dataclass
+class World:
+    """Everything around a plugin."""
+
+    setting: Setting
+    api: FakeApi
+    client: Client
+
+    async def start(self, *flags: str) -> tuple[Plugin, FakeKubelet]:
+        """A plugin that a kubelet has registered."""
+        plugin = await start_plugin(self.setting, *flags)
+        kubelet = FakeKubelet(plugin.registry)
+        await kubelet.register(DRIVER)
+        return plugin, kubelet
+
+    async def published(self) -> list[dict[str, Any]]:
+        """The slices, once there are any."""
+        async with asyncio.timeout(20):
+            while not (slices := await self.client.slices()):
+                await asyncio.sleep(0.01)
+        return slices
+
+    async def devices(self) -> list[str]:
+        """Names of the published devices."""
+        return [device["name"] for item in await self.published() for device in item["spec"].get("devices", [])]
+
+    async def claim(self, name: str, *devices: str) -> dict[str, Any]:
+        """A claim of these devices."""
+        return await self.client.make_claim(name, SPEC, allocation_of(NODE, [("gpu", device) for device in devices]))
+
+
+@cache
+def _program() -> tuple[list[str], dict[str, str]]:
+    """The plugin's command and environment, assembled once for all tests."""
+    return assemble(Path(tempfile.mkdtemp(prefix="amdgpu-program-")))
+
+
+@asynccontextmanager
+async def _world() -> AsyncIterator[World]:
+    with tempfile.TemporaryDirectory(prefix="amdgpu-", dir="/tmp") as folder:
+        work = Path(folder)
+        write_tree(render(read_fleet("mi300x-8-spx")), work / "tree", nodes=False)
+        command, environment = _program()
+        api = FakeApi()
+        await api.start()
+        write_kubeconfig(work / "kubeconfig", api.address)
+        async with Client(api.address) as client:
+            await client.make_node(NODE)
+            setting = Setting(
+                command=command,
+                environment=environment,
+                work=work,
+                tree=work / "tree",
+                kubeconfig=work / "kubeconfig",
+                node=NODE,
+            )
+            try:
+                yield World(setting=setting, api=api, client=client)
+            finally:
+                await api.stop()
+
+
+def _story(tell: Callable[[World], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with asyncio.timeout(60), _world() as world:
+            await tell(world)
+
+    asyncio.run(run())
+
+
+def _ids(answer: Any) -> list[str]:
+    return [ident for device in answer.devices for ident in device.cdi_device_ids]
+
+
+def test_a_claim_from_registration_to_release() -> None:
+    """Registered, published, prepared, resolved as the runtime would, repeated, released; nothing is left."""
+
+    async def tell(world: World) -> None:
+        plugin, kubelet = await world.start()
+        (item,) = await world.published()
+        assert [device["name"] for device in item["spec"]["devices"]][:2] == [FIRST, SECOND]
+        claim = await world.claim("c", FIRST, SECOND)
+        uid = claim["metadata"]["uid"]
+        first = (await kubelet.prepare(claim))[uid]
+        edits = resolve(plugin.cdi, _ids(first))
+        assert sorted(edits["nodes"]) == [
+            "/dev/dri/card0",
+            "/dev/dri/card8",
+            "/dev/dri/renderD128",
+            "/dev/dri/renderD136",
+            "/dev/kfd",
+        ]
+        assert first == (await kubelet.prepare(claim))[uid]
+        for path in plugin.cdi.glob("*.json"):
+            path.unlink()
+        assert first == (await kubelet.prepare(claim))[uid]
+        assert resolve(plugin.cdi, _ids(first)) == edits
+        assert (await kubelet.unprepare(claim))[uid].error == ""
+        assert not [*plugin.cdi.glob("*.json"), *plugin.records.glob("*.json")]
+        assert await plugin.stop() == 0
+        assert not plugin.registry.joinpath(f"{DRIVER}-reg.sock").exists()
+        assert len(await world.client.slices()) == 1
+
+    _story(tell)
+
+
+def test_killed_and_started_again() -> None:
+    """After kill -9 the claim is still held, its device is nobody else's, and the slices are as they were."""
+
+    async def tell(world: World) -> None:
+        plugin, kubelet = await world.start()
+        before = await world.published()
+        held, other = await world.claim("held", FIRST), await world.claim("other", FIRST)
+        first = (await kubelet.prepare(held))[held["metadata"]["uid"]]
+        await plugin.stop(signal.SIGKILL)
+        await kubelet.close()
+        (plugin.registry / f"{DRIVER}-reg.sock").unlink()
+
+        plugin, kubelet = await world.start()
+        assert first == (await kubelet.prepare(held))[held["metadata"]["uid"]]
+        refused = (await kubelet.prepare(other))[other["metadata"]["uid"]].error
+        assert "prepared for claim default/held" in refused
+        await kubelet.unprepare(held)
+        assert (await kubelet.prepare(other))[other["metadata"]["uid"]].error == ""
+        assert before == await world.client.slices()
+        await plugin.stop()
+
+    _story(tell)
+
+
+def test_the_api_server_comes_late() -> None:
+    """The sockets serve without it; what is held works; the slices follow when it is there."""
+
+    async def tell(world: World) -> None:
+        port = int(world.api.address.rpartition(":")[2])
+        await world.api.stop()
+        plugin, kubelet = await world.start()
+        stranger = {"metadata": {"namespace": "default", "name": "x", "uid": "x"}}
+        assert (await kubelet.unprepare(stranger))["x"].error == ""
+        assert "API server" in (await kubelet.prepare(stranger))["x"].error
+        await world.api.start(port)
+        assert len(await world.published()) == 1
+        await plugin.stop()
+
+    _story(tell)
+
+
+def test_wiped_slices_come_back() -> None:
+    """As the kubelet does at its start, all slices are deleted; they are published again at once."""
+
+    async def tell(world: World) -> None:
+        plugin, _ = await world.start()
+        (item,) = await world.published()
+        await world.client.call("DELETE", f"{SLICES}/{item['metadata']['name']}")
+        assert FIRST in await world.devices()
+        await plugin.stop()
+
+    _story(tell)
+
+
+def test_a_gpu_that_goes_is_taken_from_the_slice() -> None:
+    """A change of the tree is seen within the rescan interval, and published."""
+
+    async def tell(world: World) -> None:
+        plugin, _ = await world.start("--rescan-interval=0.1")
+        await world.published()
+        fleet = read_fleet("mi300x-8-spx")
+        write_tree(render(replace(fleet, gpus=fleet.gpus[1:])), world.setting.tree, nodes=False)
+        while len(devices := await world.devices()) != 7:
+            await asyncio.sleep(0.02)
+        assert FIRST not in devices
+        await plugin.stop()
+
+    _story(tell)
+
+
+@pytest.mark.parametrize(
+    ("flags", "status", "text"),
+    [
+        (["--sysfs-root=/no/such"], 1, "sysfs root /no/such: expected"),
+        (["--dev-root=/dev"], 2, "--allow-fake-device-nodes: expected a device root other than /dev"),
+        (["--kubeconfig=/no/such"], 2, "flag --kubeconfig /no/such: expected a kubeconfig file"),
+        (["--cdi-root=/proc/cdi"], 1, "CDI folder /proc/cdi: expected to make it"),
+        ([f"--kubelet-plugins-directory-path=/tmp/{'x' * 120}"], 2, "bytes; set --kubelet-plugins-directory-path"),
+        (["--frobnicate"], 2, "found --frobnicate"),
+    ],
+    ids=["no-tree", "fake-on-real", "no-kubeconfig", "read-only", "socket-too-long", "unknown-flag"],
+)
+def test_what_cannot_work_ends_with_one_line(flags: list[str], status: int, text: str) -> None:
+    """A status that is not zero and one line that says where, what was expected, what was found and what to do."""
+
+    async def tell(world: World) -> None:
+        plugin = await start_plugin(world.setting, *flags)
+        assert await plugin.process.wait() == status
+        log = plugin.log.read_text()
+        assert "Traceback" not in log
+        assert text in log.splitlines()[-1]
+
+    _story(tell)

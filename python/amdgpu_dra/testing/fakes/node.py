@@ -1,0 +1,79 @@
+"""The node's side: tree, device nodes, records, CDI documents."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from amdgpu_dra.api.checkpoint import Record
+from amdgpu_dra.api.errors import HostError
+from amdgpu_dra.core.gpu import DeviceNode, Inventory
+
+
+class FakeTree:
+    """An inventory that a test can change."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self.inventory = inventory
+        self.reads = 0
+
+    async def read_inventory(self) -> Inventory:
+        """See the port."""
+        self.reads += 1
+        return self.inventory
+
+
+class FakeNodes:
+    """Device nodes that are all right, but for those that a test names."""
+
+    def __init__(self) -> None:
+        self.missing: set[str] = set()
+
+    def check(self, node: DeviceNode) -> None:
+        """See the port."""
+        if node.path in self.missing:
+            raise HostError(f"device node {node.path}", expected="it", found="nothing", action="make it")
+
+
+class MemoryRecords:
+    """Records; what is in `kept` survives a crash. `before` is called before each change and may raise."""
+
+    def __init__(self, before: Callable[[], None] = lambda: None) -> None:
+        self.kept: dict[str, Record] = {}
+        self.before = before
+
+    def load(self) -> list[Record]:
+        """See the port."""
+        return list(self.kept.values())
+
+    def save(self, record: Record) -> None:
+        """See the port."""
+        self.before()
+        self.kept[record.uid] = record
+
+    def drop(self, uid: str) -> None:
+        """See the port."""
+        self.before()
+        self.kept.pop(uid, None)
+
+
+class MemoryCdi:
+    """Documents; see MemoryRecords."""
+
+    def __init__(self, before: Callable[[], None] = lambda: None) -> None:
+        self.documents: dict[str, Mapping[str, Any]] = {}
+        self.before = before
+
+    def write(self, uid: str, document: Mapping[str, Any]) -> bool:
+        """See the port."""
+        self.before()
+        changed = self.documents.get(uid) != document
+        self.documents[uid] = document
+        return changed
+
+    def remove(self, uid: str) -> None:
+        """See the port."""
+        self.before()
+        self.documents.pop(uid, None)
+
+    def claims(self) -> list[str]:
+        """See the port."""
+        return list(self.documents)

@@ -1,0 +1,123 @@
+"""The API server's side, and time."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+from amdgpu_dra.api.errors import ClaimError, NotReadyError
+from amdgpu_dra.api.resource import Claim, ResourceSlice
+
+
+class FakeClaims:
+    """Claims by namespace and name; away while `down`."""
+
+    def __init__(self) -> None:
+        self.claims: dict[tuple[str, str], Claim] = {}
+        self.down = False
+        self.reads = 0
+
+    def add(self, claim: Claim) -> None:
+        """Puts a claim there, in place of one of its name."""
+        self.claims[claim.namespace, claim.name] = claim
+
+    async def get_claim(self, namespace: str, name: str) -> Claim:
+        """See the port."""
+        self.reads += 1
+        await asyncio.sleep(0)
+        if self.down:
+            raise NotReadyError("API server", expected="an answer", found="none", action="wait")
+        claim = self.claims.get((namespace, name))
+        if claim is None:
+            raise ClaimError(f"claim {namespace}/{name}", expected="it", found="none", action="delete the pod")
+        return claim
+
+
+class FakeSlices:
+    """Slices with versions and a watch; away while `down`."""
+
+    def __init__(self) -> None:
+        self.slices: dict[str, ResourceSlice] = {}
+        self.down = False
+        self.writes = 0
+        self._version = 0
+        self._news: list[tuple[int, ResourceSlice]] = []
+        self._changed = asyncio.Event()
+
+    def _check(self) -> None:
+        if self.down:
+            raise NotReadyError("API server", expected="an answer", found="none", action="wait")
+
+    def put(self, item: ResourceSlice) -> ResourceSlice:
+        """Stores a slice, as anybody may."""
+        self._version += 1
+        stored = replace(item, uid=item.uid or f"uid-{item.name}", resource_version=str(self._version))
+        self.slices[item.name] = stored
+        self._tell(stored)
+        return stored
+
+    def take(self, name: str) -> None:
+        """Deletes a slice, as anybody may."""
+        self._version += 1
+        self._tell(replace(self.slices.pop(name), resource_version=str(self._version)))
+
+    def _tell(self, item: ResourceSlice) -> None:
+        self._news.append((self._version, item))
+        self._changed.set()
+
+    async def get_node_uid(self) -> str:
+        """See the port."""
+        self._check()
+        return "node-uid"
+
+    async def list_slices(self) -> tuple[list[ResourceSlice], str]:
+        """See the port."""
+        self._check()
+        return list(self.slices.values()), str(self._version)
+
+    async def create_slice(self, item: ResourceSlice) -> ResourceSlice:
+        """See the port."""
+        self._check()
+        self.writes += 1
+        return self.put(item)
+
+    async def update_slice(self, item: ResourceSlice) -> ResourceSlice:
+        """See the port."""
+        self._check()
+        if self.slices[item.name].resource_version != item.resource_version:
+            raise NotReadyError("slice", expected="the version read", found="another", action="read again")
+        self.writes += 1
+        return self.put(item)
+
+    async def delete_slice(self, item: ResourceSlice) -> None:
+        """See the port."""
+        self._check()
+        self.writes += 1
+        if item.name in self.slices:
+            self.take(item.name)
+
+    async def watch_slices(self, version: str) -> AsyncIterator[ResourceSlice]:
+        """See the port."""
+        seen = int(version)
+        while True:
+            for at, item in self._news:
+                if at > seen:
+                    seen = at
+                    yield item
+            self._changed.clear()
+            await self._changed.wait()
+
+
+class FakeClock:
+    """Time that passes at once; what was waited for is kept."""
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        """See the port."""
+        self.waits.append(seconds)
+        await asyncio.sleep(0)
+
+    def jitter(self) -> float:
+        """Always in the middle."""
+        return 0.5
