@@ -4,6 +4,7 @@ PACKAGES = [
     "//.ci",
     "//bazel/image",
     "//bazel/testing",
+    "//charts",
     "//e2e",
     "//images/base",
     "//images/kubelet_plugin",

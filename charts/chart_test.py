@@ -1,0 +1,148 @@
+"""What the chart renders by real Helm: golden files, and what must hold of every one of them."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import helm
+import pytest
+import yaml
+
+NAMES = ["amd-values", "defaults", "fake-tree", "nothing-extra"]
+IMAGE = ("--set", "image.repository=registry.example/plugin")
+
+
+def _objects(text: str) -> dict[str, dict[str, Any]]:
+    """Kind/name -> object."""
+    found = [item for item in yaml.safe_load_all(text) if item]
+    return {f"{item['kind']}/{item['metadata']['name']}": item for item in found}
+
+
+def _rendered(*arguments: str) -> dict[str, dict[str, Any]]:
+    done = helm.render(*arguments)
+    assert done.returncode == 0, done.stderr
+    return _objects(done.stdout)
+
+
+def _pod(objects: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    (found,) = [item for name, item in objects.items() if name.startswith("DaemonSet/")]
+    spec: dict[str, Any] = found["spec"]["template"]["spec"]
+    return spec
+
+
+def _container(objects: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    (found,) = _pod(objects)["containers"]
+    plugin: dict[str, Any] = found
+    return plugin
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_render_is_the_golden_one(name: str) -> None:
+    """Each value set renders to its golden file; AMDGPU_DRA_GOLDEN names a folder to write them to instead."""
+    done = helm.render("--values", str(helm.VALUES / f"{name}.yaml"))
+    assert done.returncode == 0, done.stderr
+    if folder := os.environ.get("AMDGPU_DRA_GOLDEN"):
+        (Path(folder) / f"{name}.yaml").write_text(done.stdout)
+
+    assert (helm.VALUES / "golden" / f"{name}.yaml").read_text() == done.stdout, (
+        "renew with AMDGPU_DRA_GOLDEN=$PWD/charts/testdata/golden, see charts/README.md"
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_lint_finds_nothing(name: str) -> None:
+    """`helm lint --strict` is content with each value set."""
+    done = helm.run(
+        "lint", str(helm.CHART), "--strict", "--namespace", "amd-gpu", "--values", str(helm.VALUES / f"{name}.yaml")
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_objects_fit_together(name: str) -> None:
+    """Selector, account, mounts and volumes of each value set name things that are there."""
+    objects = _rendered("--values", str(helm.VALUES / f"{name}.yaml"))
+    (daemonset,) = [item for item in objects.values() if item["kind"] == "DaemonSet"]
+    (binding,) = [item for item in objects.values() if item["kind"] == "ClusterRoleBinding"]
+    pod, container = _pod(objects), _container(objects)
+
+    template = daemonset["spec"]["template"]["metadata"]["labels"]
+    assert daemonset["spec"]["selector"]["matchLabels"].items() <= template.items()
+    assert binding["subjects"] == [
+        {
+            "kind": "ServiceAccount",
+            "name": pod["serviceAccountName"],
+            "namespace": daemonset["metadata"]["namespace"],
+        }
+    ]
+    assert f"ClusterRole/{binding['roleRef']['name']}" in objects
+    assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
+    at = {volume["name"]: volume["hostPath"]["path"] for volume in pod["volumes"]}
+    # The plugin tells the container runtime paths of the node: it must see them where the node does.
+    assert {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]} == at
+
+
+def test_rights_are_the_needed_ones() -> None:
+    """The role holds what the plugin uses and nothing else."""
+    objects = _rendered(*IMAGE)
+    (role,) = [item for item in objects.values() if item["kind"] == "ClusterRole"]
+    rights = {(group, kind): rule["verbs"] for rule in role["rules"] for group in rule["apiGroups"] for kind in rule["resources"]}
+
+    assert rights == {
+        ("resource.k8s.io", "resourceclaims"): ["get"],
+        ("resource.k8s.io", "resourceslices"): ["get", "list", "watch", "create", "update", "patch", "delete"],
+        ("", "nodes"): ["get"],
+    }
+
+
+def test_fake_tree_needs_no_privilege() -> None:
+    """On a fake tree the plugin has no capability and cannot gain one; its sysfs and device folders are read-only."""
+    container = _container(_rendered("--values", str(helm.VALUES / "fake-tree.yaml")))
+
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    assert {mount["name"] for mount in container["volumeMounts"] if mount.get("readOnly")} == {"sysfs", "dev"}
+
+
+def test_real_gpus_need_privilege() -> None:
+    """With the node's own sysfs the plugin is privileged, for KFD; its own files stay read-only."""
+    container = _container(_rendered(*IMAGE))
+
+    assert container["securityContext"] == {"privileged": True, "readOnlyRootFilesystem": True}
+
+
+def test_probes_ask_the_plugin() -> None:
+    """Startup and liveness ask whether the sockets are served; readiness whether the slice was accepted."""
+    container = _container(_rendered(*IMAGE))
+
+    asked = {name: container[f"{name}Probe"]["grpc"] for name in ("startup", "liveness", "readiness")}
+    assert asked == {
+        "startup": {"port": 51515, "service": "liveness"},
+        "liveness": {"port": 51515, "service": "liveness"},
+        "readiness": {"port": 51515, "service": "readiness"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param((), "set image.repository", id="no-repository"),
+        pytest.param((*IMAGE, "--namespace", "default"), "allowDefaultNamespace=true", id="default-namespace"),
+        pytest.param(
+            (*IMAGE, "--set", "kubeletPlugin.containers.plugin.healthcheckPort=0"), "found 0", id="no-fixed-port"
+        ),
+        pytest.param((*IMAGE, "--set", "kubeletPlugin.allowFakeDeviceNodes=true"), "set devPath", id="fake-in-dev"),
+        pytest.param((*IMAGE, "--kube-version", "1.33.0"), ">=1.34.0-0", id="old-cluster"),
+    ],
+)
+def test_wrong_values_are_refused(arguments: tuple[str, ...], message: str) -> None:
+    """What cannot work is refused before anything is installed, with the value to set."""
+    done = helm.render(*arguments)
+
+    assert done.returncode != 0
+    assert message in done.stderr
