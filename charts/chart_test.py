@@ -8,7 +8,7 @@ import helm
 import pytest
 import yaml
 
-NAMES = ["amd-values", "defaults", "fake-tree", "nothing-extra"]
+NAMES = ["amd-values", "defaults", "fake-tree", "nothing-extra", "talos"]
 IMAGE = ("--set", "image.repository=registry.example/plugin")
 
 
@@ -87,7 +87,12 @@ def test_rights_are_the_needed_ones() -> None:
     """The role holds what the plugin uses and nothing else."""
     objects = _rendered(*IMAGE)
     (role,) = [item for item in objects.values() if item["kind"] == "ClusterRole"]
-    rights = {(group, kind): rule["verbs"] for rule in role["rules"] for group in rule["apiGroups"] for kind in rule["resources"]}
+    rights = {
+        (group, kind): rule["verbs"]
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for kind in rule["resources"]
+    }
 
     assert rights == {
         ("resource.k8s.io", "resourceclaims"): ["get"],

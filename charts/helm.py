@@ -43,6 +43,4 @@ def run(command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def render(*values: str) -> subprocess.CompletedProcess[str]:
     """`helm template`, with these further arguments."""
-    return run(
-        "template", "driver", str(CHART), "--namespace", "amd-gpu", "--kube-version", KUBERNETES, *values
-    )
+    return run("template", "driver", str(CHART), "--namespace", "amd-gpu", "--kube-version", KUBERNETES, *values)

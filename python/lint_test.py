@@ -35,7 +35,8 @@ def _ruff() -> str:
     """The program of ruff's wheel, wherever the rules for Python put it."""
     import ruff  # noqa: PLC0415
 
-    for folder in Path(ruff.__file__).parents:
+    module = Path(ruff.__file__)
+    for folder in (*module.parents, *module.resolve().parents):
         if (program := folder / "bin" / "ruff").is_file():
             return str(program)
     raise FileNotFoundError("ruff's program is not beside its package")
