@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import Cluster, LabHost, find_pieces
+from harness import Cluster, find_pieces, make_host
 
 from amdgpu_dra.core.fakegpu import render
 from amdgpu_dra.core.gpu import Gpu, parse
@@ -30,7 +30,7 @@ def _cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     with tempfile.TemporaryDirectory(prefix="run-", dir=base, ignore_cleanup_errors=True) as folder:
         work = Path(folder)
         write_tree(render(FLEET), work / "tree", nodes=True)
-        host = LabHost(pieces, work)
+        host = make_host(pieces, work)
         cluster = Cluster(host, pieces)
         try:
             cluster.create(work / "tree")

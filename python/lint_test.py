@@ -69,6 +69,14 @@ def test_types_hold() -> None:
     )
 
 
+def test_types_of_the_harness_hold() -> None:
+    """mypy, strict, over the harness of the end-to-end tests."""
+    environment = {**ENVIRONMENT, "MYPYPATH": f"e2e{os.pathsep}python"}
+    cache = f"--cache-dir={os.environ['TEST_TMPDIR']}/mypy-e2e"
+
+    _run("-m", "mypy", "--config-file=pyproject.toml", cache, "-p", "harness", environment=environment)
+
+
 def test_walls_hold(tmp_path: Path) -> None:
     """The contracts of .importlinter, over the package without its tests."""
     for path in Path("python/amdgpu_dra").rglob("*.py"):

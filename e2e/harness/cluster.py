@@ -27,6 +27,14 @@ nodes:
   extraMounts:
   - {{hostPath: {tree}, containerPath: /fake-gpu}}
 """
+_PLAIN_CONFIG = """\
+kind: Cluster
+apiVersion: kind.x-k8s.io/v1alpha4
+nodes:
+- role: control-plane
+  extraMounts:
+  - {{hostPath: {tree}, containerPath: /fake-gpu}}
+"""
 
 
 class Cluster:
@@ -35,8 +43,10 @@ class Cluster:
     def __init__(self, host: Host, pieces: Pieces) -> None:
         self.host, self._pieces = host, pieces
 
-    def create(self, tree: Path) -> None:
-        """Makes it, with a fake GPU tree in its node; returns when the node is ready."""
+    def _node_image(self) -> str:
+        """The node image: the published one, or ours, which podman is given first."""
+        if self._pieces.provider == "docker":
+            return f"kindest/node:{self._pieces.kubernetes}"
         image = f"{_NODE_IMAGE}:{self._pieces.kubernetes}"
         self.host.run(
             "podman",
@@ -49,8 +59,13 @@ class Cluster:
             image,
             timeout=180,
         )
+        return image
+
+    def create(self, tree: Path) -> None:
+        """Makes it, with a fake GPU tree in its node; returns when the node is ready."""
+        image = self._node_image()
         config = self.host.work / "cluster.yaml"
-        config.write_text(_CONFIG.format(tree=tree))
+        config.write_text((_CONFIG if self._pieces.provider == "podman" else _PLAIN_CONFIG).format(tree=tree))
         self.host.run(
             self._pieces.kind,
             "create",
@@ -121,7 +136,7 @@ class Cluster:
 
     def in_node(self, *command: str) -> str:
         """Runs a command in the node."""
-        return self.host.run("podman", "exec", "kind-control-plane", *command)
+        return self.host.run(self._pieces.provider, "exec", "kind-control-plane", *command)
 
     def keep_logs(self, out: Path) -> None:
         """Writes what a person needs after a failure: kind's logs, objects, the plugin's log, events."""

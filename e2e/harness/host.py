@@ -20,15 +20,22 @@ _NAME = "amdgpu-dra-lab"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pieces:
-    """What e2e/setup made."""
+    """What e2e/setup made; the last three only where there is no Docker.
 
+    Attributes:
+        provider: of kind's nodes, `docker` or `podman`.
+        host: root with podman.
+        node: node image as a tar.
+    """
+
+    provider: str
     kubernetes: str
-    binaries: str
     kind: str
     helm: str
-    host: str
     kubectl: str
-    node: str
+    binaries: str = ""
+    host: str = ""
+    node: str = ""
 
 
 def find_pieces() -> Pieces:
@@ -57,9 +64,55 @@ class Host(Protocol):
         """Runs a command; gives what it printed. Raises CommandError."""
         ...
 
+    def stop(self) -> None:
+        """Ends what it started."""
+        ...
+
 
 class CommandError(Exception):
     """A command failed; the message holds its end."""
+
+
+def make_host(pieces: Pieces, work: Path) -> Host:
+    """The place for a cluster of these pieces."""
+    return DockerHost(work) if pieces.provider == "docker" else LabHost(pieces, work)
+
+
+def _call(
+    command: Sequence[str], name: str, seconds: float, text: str | None, environment: dict[str, str] | None
+) -> str:
+    """Runs a command; what it printed. Raises CommandError with the end of its output."""
+    try:
+        done = subprocess.run(
+            command,
+            input=text,
+            stdin=subprocess.DEVNULL if text is None else None,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+            env=environment,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise CommandError(f"{name}: not done after {seconds} s: {error.stdout!r} {error.stderr!r}") from error
+    if done.returncode != 0:
+        raise CommandError(f"{name}: status {done.returncode}: {done.stdout[-3000:]} {done.stderr[-3000:]}")
+    return done.stdout
+
+
+class DockerHost:
+    """This machine itself, where a Docker engine runs the nodes."""
+
+    def __init__(self, work: Path) -> None:
+        self.work = work
+
+    def run(self, *command: str, timeout: float = 60, text: str | None = None) -> str:
+        """Runs a command here."""
+        environment = {**os.environ, "KUBECONFIG": str(self.work / "kubeconfig")}
+        return _call(command, " ".join(command), timeout, text, environment)
+
+    def stop(self) -> None:
+        """Nothing was started."""
 
 
 class LabHost:
@@ -139,25 +192,8 @@ class LabHost:
             "PODMAN_IGNORE_CGROUPSV1_WARNING=1",
             f"KUBECONFIG={self.work}/kubeconfig",
         ]
-        try:
-            done = subprocess.run(
-                ["bash", "-c", f'{joined}; exec "$@"', "bash", *enter, *environment, *command],
-                input=text,
-                stdin=subprocess.DEVNULL if text is None else None,
-                capture_output=True,
-                text=True,
-                timeout=timeout,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise CommandError(
-                f"{' '.join(command)}: not done after {timeout} s: {error.stdout!r} {error.stderr!r}"
-            ) from error
-        if done.returncode != 0:
-            raise CommandError(
-                f"{' '.join(command)}: status {done.returncode}: {done.stdout[-3000:]} {done.stderr[-3000:]}"
-            )
-        return done.stdout
+        inside = ["bash", "-c", f'{joined}; exec "$@"', "bash", *enter, *environment, *command]
+        return _call(inside, " ".join(command), timeout, text, None)
 
     def stop(self) -> None:
         """Ends every process inside, and takes the cgroups away."""

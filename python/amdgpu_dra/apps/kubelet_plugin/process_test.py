@@ -2,15 +2,18 @@
 
 import asyncio
 import signal
+import socket
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import grpc.aio
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from amdgpu_dra.core.fakegpu import render
 from amdgpu_dra.edge.faketree import read_fleet, write_tree
@@ -165,6 +168,57 @@ def test_the_api_server_comes_late() -> None:
         assert "API server" in (await kubelet.prepare(stranger))["x"].error
         await world.api.start(port)
         assert len(await world.published()) == 1
+        await plugin.stop()
+
+    _story(tell)
+
+
+def test_a_stop_lets_calls_in_flight_end() -> None:
+    """After SIGTERM the plugin is out of the kubelet's sight at once, and a Prepare under way is answered."""
+
+    async def tell(world: World) -> None:
+        plugin, kubelet = await world.start()
+        await world.published()
+        claim = await world.claim("c", FIRST)
+        world.api.answering.clear()
+        asked = len(world.api.requests)
+        call = asyncio.create_task(kubelet.prepare(claim))
+        while len(world.api.requests) == asked:
+            await asyncio.sleep(0.005)
+        plugin.process.send_signal(signal.SIGTERM)
+        while plugin.registry.joinpath(f"{DRIVER}-reg.sock").exists():
+            await asyncio.sleep(0.005)
+        world.api.answering.set()
+        assert (await call)[claim["metadata"]["uid"]].error == ""
+        assert await plugin.process.wait() == 0
+        assert len([*plugin.records.glob("*.json")]) == 1
+
+    _story(tell)
+
+
+async def _health(port: int, service: str) -> health_pb2.HealthCheckResponse.ServingStatus:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        stub = health_pb2_grpc.HealthStub(channel)  # type: ignore[no-untyped-call]
+        answer = await stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=10, wait_for_ready=True)
+        return cast("health_pb2.HealthCheckResponse.ServingStatus", answer.status)
+
+
+def test_health_tells_alive_from_ready() -> None:
+    """Alive as soon as the sockets answer, whatever the API server does; ready once the slices are accepted."""
+
+    async def tell(world: World) -> None:
+        port = int(world.api.address.rpartition(":")[2])
+        await world.api.stop()
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            health = probe.getsockname()[1]
+        plugin, _ = await world.start(f"--healthcheck-port={health}")
+        serving = health_pb2.HealthCheckResponse.SERVING
+        assert await _health(health, "liveness") == serving
+        assert await _health(health, "readiness") == health_pb2.HealthCheckResponse.NOT_SERVING
+        await world.api.start(port)
+        while await _health(health, "readiness") != serving:
+            await asyncio.sleep(0.02)
         await plugin.stop()
 
     _story(tell)

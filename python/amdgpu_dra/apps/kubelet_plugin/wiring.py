@@ -3,7 +3,7 @@
 import asyncio
 import os
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from amdgpu_dra.agent.claims import Answer, ClaimManager, ClaimRef, Paths
@@ -15,7 +15,7 @@ from amdgpu_dra.core.gpu import Inventory, parse
 from amdgpu_dra.core.slices import DRIVER
 from amdgpu_dra.edge.disk import CdiDirectory, RecordFiles
 from amdgpu_dra.edge.kube import Connection, KubeApi
-from amdgpu_dra.edge.kubelet import HealthServer, KubeletServer, Sockets
+from amdgpu_dra.edge.kubelet import HealthServer, HealthState, KubeletServer, Sockets
 from amdgpu_dra.edge.sysfs import DeviceRoot, fingerprint, read_tree
 
 
@@ -101,8 +101,8 @@ def wire(options: Options) -> Plugin:
     claims = ClaimManager(paths, api=claim_api, tree=gpu_tree, nodes=nodes, store=store, cdi=cdi)
     health = HealthServer(
         {
-            "": _liveness(kubelet),
-            "liveness": _liveness(kubelet),
+            "": kubelet.find_problem,
+            "liveness": kubelet.find_problem,
             "readiness": _readiness(kubelet, publisher),
         }
     )
@@ -149,12 +149,8 @@ def _boot_id() -> str:
         return ""
 
 
-def _liveness(kubelet: KubeletServer) -> Callable[[], str | None]:
-    return lambda: None if kubelet.is_listening else "the sockets for the kubelet are not served"
-
-
-def _readiness(kubelet: KubeletServer, publisher: Publisher) -> Callable[[], str | None]:
-    def state() -> str | None:
+def _readiness(kubelet: KubeletServer, publisher: Publisher) -> HealthState:
+    async def state() -> str | None:
         if not kubelet.registration.registered:
             return f"not registered by the kubelet {kubelet.registration.error}".rstrip()
         return publisher.not_ready

@@ -1,7 +1,7 @@
 """grpc.health.v1 on a TCP port, for the kubelet's probes."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import grpc
@@ -11,7 +11,7 @@ from grpc_health.v1 import health_pb2 as messages
 from amdgpu_dra.api.errors import HostError
 
 _LOG = logging.getLogger("health")
-type HealthState = Callable[[], str | None]
+type HealthState = Callable[[], Awaitable[str | None]]
 """None while all is well, else the reason why not."""
 
 
@@ -53,7 +53,7 @@ class HealthServer:
                 grpc.StatusCode.NOT_FOUND, f"service {request.service!r}: one of {sorted(self._states)}"
             )
             raise AssertionError  # abort has raised
-        reason = state()
+        reason = await state()
         if self._said.get(request.service, "") != reason:
             self._said[request.service] = reason
             _LOG.info("%s: %s", request.service or "liveness", reason or "serving")

@@ -13,6 +13,8 @@ from amdgpu_dra.edge.kubelet.registration import RegistrationService
 
 # sun_path has 108 bytes with its end.
 _LONGEST_PATH = 107
+# The kubelet's own limit for GetInfo.
+_ANSWER_SECONDS = 1.0
 _OPTIONS = [("grpc.max_receive_message_length", 16 << 20), ("grpc.max_send_message_length", 16 << 20)]
 
 
@@ -52,6 +54,7 @@ class KubeletServer:
         self._registrar = grpc.aio.server()
         self._registrar.add_generic_rpc_handlers([self.registration.handler()])
         self._listening: list[str] = []
+        self._channels: dict[str, grpc.aio.Channel] = {}
 
     async def start_dra(self) -> None:
         """Serves the DRA socket. Raises HostError."""
@@ -77,13 +80,28 @@ class KubeletServer:
             ) from error
         self._listening.append(path)
 
-    @property
-    def is_listening(self) -> bool:
-        """Whether both sockets are there and served."""
-        return len(self._listening) == 2 and all(os.path.exists(path) for path in self._listening)  # noqa: PLR2004
+    async def find_problem(self) -> str | None:
+        """Asks both sockets as the kubelet would, with nothing to prepare; None if both answer.
+
+        Neither call waits for a claim or for the API server.
+        """
+        calls = {
+            self.sockets.dra: "/k8s.io.kubelet.pkg.apis.dra.v1.DRAPlugin/NodePrepareResources",
+            self.sockets.registration: "/pluginregistration.Registration/GetInfo",
+        }
+        for path, method in calls.items():
+            if path not in self._channels:
+                self._channels[path] = grpc.aio.insecure_channel(f"unix:{path}")
+            try:
+                await self._channels[path].unary_unary(method, bytes, bytes)(b"", timeout=_ANSWER_SECONDS)
+            except grpc.aio.AioRpcError as error:
+                return f"socket {path} does not answer: {error.code().name}"
+        return None
 
     async def stop(self, grace: float) -> None:
         """Leaves the kubelet's sight first, then lets calls in flight end, `grace` seconds at most."""
+        for channel in self._channels.values():
+            await channel.close(None)
         await self._registrar.stop(0)
         await self._dra.stop(grace)
         for path in self._listening:

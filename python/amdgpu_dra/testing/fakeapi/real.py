@@ -20,7 +20,8 @@ def find_binaries() -> Path | None:
     current = Path(os.environ.get("AMDGPU_DRA_CACHE", "/nowhere")) / "e2e" / "current"
     if not current.is_file():
         return None
-    return Path(dict(line.split("=", 1) for line in current.read_text().splitlines())["binaries"])
+    found = dict(line.split("=", 1) for line in current.read_text().splitlines()).get("binaries")
+    return Path(found) if found else None
 
 
 def _free_port() -> int:

@@ -38,6 +38,9 @@ class FakeApi:
         self._runner: web.AppRunner | None = None
         self.address = ""
         self.requests: list[tuple[str, str]] = []
+        # While it is cleared, reads of single objects wait.
+        self.answering = asyncio.Event()
+        self.answering.set()
         self.writes = 0
 
     async def start(self, port: int = 0) -> None:
@@ -76,6 +79,7 @@ class FakeApi:
 
     async def _get(self, request: web.Request, resource: str, namespace: str, name: str) -> web.StreamResponse:
         if name:
+            await self.answering.wait()
             found = self._objects.get((resource, namespace, name))
             return _status(404, f'{resource} "{name}" not found') if found is None else web.json_response(found)
         selector = _selector(request.query.get("fieldSelector", ""))
