@@ -1,6 +1,7 @@
 """`ClaimManager`: one per process."""
 
 import asyncio
+import logging
 import re
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
@@ -20,6 +21,8 @@ from amdgpu_dra.core.claims import (
     plan_record,
 )
 from amdgpu_dra.core.devices import Listing, list_devices
+
+_LOG = logging.getLogger("claims")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,9 @@ class ClaimManager:
                     return Answer(devices=await call(ref))
             except DriverError as error:
                 return Answer(error=str(error))
+            except Exception as error:  # noqa: BLE001 - one claim's defect is no reason to fail the others
+                _LOG.exception("claim %s/%s", ref.namespace, ref.name)
+                return Answer(error=f"claim {ref.namespace}/{ref.name}: internal error {error!r}; see the plugin's log")
             finally:
                 if not lock.locked() and ref.uid not in self._records:
                     self._locks.pop(ref.uid, None)

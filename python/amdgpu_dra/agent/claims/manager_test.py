@@ -1,7 +1,11 @@
 """Prepare and Unprepare: what they do when the API, a device node or the other claims are not as they should be."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
 
 from amdgpu_dra.agent.claims import ClaimManager, ClaimRef, Paths
 from amdgpu_dra.api.resource import Claim, DeviceResult
@@ -166,3 +170,21 @@ def test_a_uid_that_is_a_path_is_refused() -> None:
     node = Node()
 
     assert "expected a UID" in node.prepare(ClaimRef("../../etc/x", "ns", "a"))["../../etc/x"]
+
+
+def test_a_defect_fails_its_claim_alone(caplog: pytest.LogCaptureFixture) -> None:
+    """An error that nobody foresaw is that claim's answer, with a trace in the log; the others are served."""
+    node = Node()
+    write = node.cdi.write
+
+    def broken(uid: str, document: Mapping[str, Any]) -> bool:
+        if uid == "a":
+            raise ZeroDivisionError
+        return write(uid, document)
+
+    node.cdi.write = broken  # type: ignore[method-assign]
+    errors = node.prepare(node.claim("a", FIRST), node.claim("b", SECOND))
+
+    assert "internal error ZeroDivisionError()" in errors["a"]
+    assert errors["b"] == ""
+    assert "ZeroDivisionError" in caplog.text
