@@ -1,31 +1,42 @@
 """Writes layers of an image: gzipped tars whose bytes depend on nothing but their input.
 
 layer.py debian OUT PACKAGE.deb…
-layer.py python OUT MANIFEST PROGRAM MODULE
+layer.py python OUT MANIFEST
+
+A manifest is lines of two fields with a tab between: PROGRAM and MODULE, or nothing; then PATH and SHORT_PATH of each
+file.
 """
 
 import gzip
 import importlib.util
 import io
 import lzma
-import py_compile
+import marshal
 import re
 import sys
 import tarfile
-import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from types import CodeType
+from typing import Any
 
-# What a container never reads, and what has no place without a package manager. Copyright files stay.
+# What a container never reads, what has no place without a package manager, modules for tests, and modules whose
+# libraries the lock leaves out. Copyright files stay.
 _LEFT_OUT = re.compile(
     r"usr/share/(?!doc/[^/]+/copyright$|ca-certificates|zoneinfo|mime)(?!doc$|doc/[^/]+$)[^/]+(/.*)?"
     r"|usr/lib/python3\.13/(test|idlelib|lib2to3|ensurepip|turtledemo|pydoc_data|tkinter|distutils)(/.*)?"
+    r"|usr/lib/python3\.13/lib-dynload/(_test|_ctypes_test|_?xx|_curses|readline\.|_dbm\.).*"
+    r"|usr/lib/[^/]+/(gconv|engines-3)(/.*)?"
     r"|usr/(bin|sbin)/(?!python3\.13$).*"
     r"|usr/lib/(systemd|tmpfiles\.d|udev)(/.*)?|(etc|var|lib/systemd)/.*|usr/lib/valgrind(/.*)?"
     r"|usr/share/doc/(?![^/]+$|[^/]+/copyright$).*"
 )
 _SITE = re.compile(r".*?/(?:site|site-packages)/(.+)")
-_PYTHON_LEFT_OUT = re.compile(r".*(\.pyi|\.dist-info/RECORD|/(tests|docs)/.*|^bin/.*|_test\.py)|bin/.*")
+_PYTHON_LEFT_OUT = re.compile(
+    r".*(\.pyi|\.dist-info/RECORD|/(tests|docs)/.*|_test\.py|/pytest_plugin\.py|/test_utils\.py)|bin/.*"
+)
+_OURS = re.compile(r"(?:python|proto)/(?!amdgpu_dra/testing/)(.+(?<!\.pyi)(?<!_test\.py))")
 _APP, _SITE_PACKAGES = "usr/lib/amdgpu-dra", "usr/lib/python3/dist-packages"
 _LAUNCHER = """#!/usr/bin/python3.13 -I
 import sys
@@ -104,6 +115,8 @@ def debian(layer: Layer, debs: list[Path]) -> None:
     for name in ("bin", "sbin", "lib", "lib64"):
         layer.add(name, kind=tarfile.SYMTYPE, link=f"usr/{name}", mode=0o777)
     layer.add("etc/ssl/certs/ca-certificates.crt", b"".join(certificates[name] for name in sorted(certificates)))
+    # Where OpenSSL looks by itself.
+    layer.add("usr/lib/ssl/cert.pem", kind=tarfile.SYMTYPE, link="/etc/ssl/certs/ca-certificates.crt", mode=0o777)
     layer.add(
         "etc/passwd",
         b"root:x:0:0:root:/root:/usr/sbin/nologin\nnonroot:x:65532:65532::/home/nonroot:/usr/sbin/nologin\n",
@@ -126,7 +139,7 @@ def debian(layer: Layer, debs: list[Path]) -> None:
 def _add_member(layer: Layer, tar: tarfile.TarFile, member: tarfile.TarInfo, certificates: dict[str, bytes]) -> None:
     path = _merged(member.name.removeprefix("./").strip("/"))
     data = b""
-    if member.isreg():
+    if member.isreg() or member.islnk():
         extracted = tar.extractfile(member)
         data = extracted.read() if extracted else b""
     if path.startswith("usr/share/ca-certificates/") and path.endswith(".crt"):
@@ -135,48 +148,77 @@ def _add_member(layer: Layer, tar: tarfile.TarFile, member: tarfile.TarInfo, cer
         return
     elif member.issym():
         layer.add(path, kind=tarfile.SYMTYPE, link=member.linkname, mode=0o777)
-    elif member.islnk():
-        layer.add(path, kind=tarfile.LNKTYPE, link=_merged(member.linkname.removeprefix("./")), mode=member.mode)
-    elif member.isreg():
+    elif member.isreg() or member.islnk():
         layer.add(path, data, mode=member.mode)
         _add_compiled(layer, path, data)
 
 
 def _add_compiled(layer: Layer, path: str, data: bytes) -> None:
-    """The .pyc beside a module, by the hash of its source and not by its time, and never checked."""
+    """The .pyc beside a module, by the hash of its source and not by its time, and never checked (PEP 552)."""
     if not path.endswith(".py"):
         return
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder) / "source.py", Path(folder) / "target.pyc"
-        source.write_bytes(data)
-        try:
-            py_compile.compile(
-                str(source),
-                str(target),
-                dfile="/" + path,
-                doraise=True,
-                invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-            )
-        except py_compile.PyCompileError:
-            return  # a template or a test of syntax: it is not imported
-        cached = importlib.util.cache_from_source("/" + path)
-        layer.add(cached, target.read_bytes())
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            code = compile(data, f"/{path}", "exec", dont_inherit=True, optimize=0)
+    except SyntaxError:
+        return  # a template or a test of syntax: it is not imported
+    header = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + importlib.util.source_hash(data)
+    layer.add(importlib.util.cache_from_source(f"/{path}"), header + _marshalled(code))
 
 
-def _python_files(manifest: Path) -> Iterator[tuple[str, Path]]:
+def _marshalled(code: CodeType) -> bytes:
+    """The bytes of a code object, whatever else this process has loaded and compiled.
+
+    Two things would show it: marshal marks what has more than one reference, so each object gets one of ours; and a
+    constant that equals a qualified name is that very object only if the process has not interned the name before.
+    """
+    names = {part.co_qualname for part in _objects(code) if isinstance(part, CodeType)}
+    canonical = _interned(code, names)
+    held = list(_objects(canonical))
+    data = marshal.dumps(canonical)
+    del held
+    return data
+
+
+def _interned(value: Any, names: set[str]) -> Any:
+    """The same code, with constants that equal one of these names being that name."""
+    if isinstance(value, CodeType):
+        return value.replace(co_consts=tuple(_interned(item, names) for item in value.co_consts))
+    if isinstance(value, tuple):
+        return tuple(_interned(item, names) for item in value)
+    return sys.intern(value) if isinstance(value, str) and value in names else value
+
+
+def _objects(value: object) -> Iterator[object]:
+    """Everything that a code object is made of."""
+    yield value
+    if isinstance(value, CodeType):
+        # co_code makes its bytes at the first look and keeps them.
+        yield from (value.co_code, value.co_filename, value.co_name, value.co_qualname)
+        yield from (value.co_linetable, value.co_exceptiontable)
+        for part in (value.co_consts, value.co_names, value.co_varnames, value.co_cellvars, value.co_freevars):
+            yield from _objects(part)
+    elif isinstance(value, tuple | frozenset):
+        for item in value:
+            yield from _objects(item)
+
+
+def _python_files(rows: list[str]) -> Iterator[tuple[str, Path]]:
     """Where each file goes: third parties' beside each other, ours below its import root."""
-    for line in manifest.read_text().splitlines():
-        path, short = line.split("\t")
+    for row in rows:
+        path, short = row.split("\t")
         if match := _SITE.fullmatch(short):
             if not _PYTHON_LEFT_OUT.fullmatch(match[1]):
                 yield f"{_SITE_PACKAGES}/{match[1]}", Path(path)
-        elif short.startswith(("python/", "proto/")) and not short.endswith((".pyi", "_test.py")):
-            yield f"{_APP}/{short.split('/', 1)[1]}", Path(path)
+        elif match := _OURS.fullmatch(short):
+            yield f"{_APP}/{match[1]}", Path(path)
 
 
-def python(layer: Layer, manifest: Path, program: str, module: str) -> None:
+def python(layer: Layer, manifest: Path) -> None:
     """Modules with their compiled form, and a program that runs one."""
-    for target, path in sorted(_python_files(manifest)):
+    head, *rows = manifest.read_text().splitlines()
+    program, module = head.split("\t")
+    for target, path in sorted(_python_files(rows)):
         data = path.read_bytes()
         layer.add(target, data, mode=0o755 if target.endswith(".so") else 0o644)
         _add_compiled(layer, target, data)
@@ -191,7 +233,7 @@ def main() -> int:
     if kind == "debian":
         debian(layer, [Path(path) for path in rest])
     else:
-        python(layer, Path(rest[0]), rest[1], rest[2])
+        python(layer, Path(rest[0]))
     layer.write(Path(out))
     return 0
 

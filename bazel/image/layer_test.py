@@ -21,7 +21,7 @@ def _tool() -> ModuleType:
 
 def _python_layer(tool: ModuleType, folder: Path, names: list[str]) -> bytes:
     """A layer of two modules that lie in `folder`."""
-    rows = []
+    rows = ["program\tpkg.a\n"]
     for name in names:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -30,7 +30,7 @@ def _python_layer(tool: ModuleType, folder: Path, names: list[str]) -> bytes:
     manifest = folder / "manifest"
     manifest.write_text("".join(rows))
     layer = tool.Layer()
-    tool.python(layer, manifest, "program", "pkg.a")
+    tool.python(layer, manifest)
     layer.write(folder / "out.tar.gz")
     return (folder / "out.tar.gz").read_bytes()
 
@@ -40,6 +40,18 @@ def test_same_input_gives_the_same_bytes(tool: ModuleType, tmp_path: Path) -> No
     names = ["pkg/a.py", "pkg/b.py"]
 
     assert _python_layer(tool, tmp_path / "one", names) == _python_layer(tool, tmp_path / "two", names[::-1])
+
+
+def test_what_else_is_loaded_does_not_show(tool: ModuleType) -> None:
+    """A module is compiled to the same bytes whether or not the process already holds its names and constants."""
+    source = "class Outer:\n    class Inner:\n        def at(self):\n            return ('a b', 1.5, 10**20)\n"
+
+    before = tool._marshalled(compile(source, "/x.py", "exec"))
+    loaded: dict[str, object] = {}
+    exec(compile(source, "/x.py", "exec"), loaded)  # noqa: S102
+    after = tool._marshalled(compile(source, "/x.py", "exec"))
+
+    assert before == after
 
 
 def test_nothing_in_a_layer_is_writable_by_others(tool: ModuleType, tmp_path: Path) -> None:

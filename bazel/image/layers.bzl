@@ -1,5 +1,7 @@
 """Layers of an image as reproducible tars: same input, same bytes."""
 
+load("//bazel:defs.bzl", "room_test")
+
 def _debian_layer_impl(ctx):
     out = ctx.actions.declare_file(ctx.label.name + ".tar.gz")
     args = ctx.actions.args()
@@ -29,12 +31,11 @@ def _python_layer_impl(ctx):
             if third_party == ctx.attr.third_party and not file.is_directory:
                 files.append(file)
     manifest = ctx.actions.declare_file(ctx.label.name + ".manifest")
-    ctx.actions.write(manifest, "".join(["%s\t%s\n" % (file.path, file.short_path) for file in files]))
+    head = "%s\t%s\n" % (ctx.attr.program, ctx.attr.module)
+    ctx.actions.write(manifest, head + "".join(["%s\t%s\n" % (file.path, file.short_path) for file in files]))
     args = ctx.actions.args()
     args.add("python", out)
     args.add(manifest)
-    args.add(ctx.attr.program)
-    args.add(ctx.attr.module)
     ctx.actions.run(
         outputs = [out],
         inputs = files + [manifest],
@@ -43,7 +44,10 @@ def _python_layer_impl(ctx):
         mnemonic = "PythonLayer",
         progress_message = "Packing Python files into %{label}",
     )
-    return DefaultInfo(files = depset([out]))
+    return [
+        DefaultInfo(files = depset([out])),
+        OutputGroupInfo(manifest = depset([manifest])),
+    ]
 
 python_layer = rule(
     _python_layer_impl,
@@ -55,3 +59,30 @@ python_layer = rule(
         third_party = attr.bool(),
     ),
 )
+
+def layer_test(name, layer, debs = None, deps = []):
+    """Makes a layer a second time, from other folders and in another order, and compares the bytes.
+
+    Args:
+      name: ends with _test.
+      layer: a debian_layer, or a python_layer.
+      debs: the packages of a debian_layer.
+      deps: those of a python_layer.
+    """
+    if debs:
+        inputs, kind = debs, "debian"
+    else:
+        inputs, kind = name + ".manifest", "python"
+        native.filegroup(name = inputs, srcs = [layer], output_group = "manifest", testonly = True)
+    room_test(
+        name = name,
+        size = "medium",
+        srcs = ["//bazel/image:twice_test.py"],
+        data = [layer, inputs, "//bazel/image:layer.py"] + deps,
+        env = {
+            "INPUTS": "$(rootpaths %s)" % inputs,
+            "KIND": kind,
+            "LAYER": "$(rootpath %s)" % layer,
+            "TOOL": "$(rootpath //bazel/image:layer.py)",
+        },
+    )

@@ -1,7 +1,8 @@
 """Renews the lock of Debian packages: `./bazelw run //images/base:lock.update`.
 
-Takes the newest versions of the wanted packages and of what they need from the index of Debian stable, for both
-architectures. The mirror is DEBIAN_MIRROR, or the one that the machine's apt is configured with.
+Takes the newest versions of the wanted packages and of what they need from Debian stable and its security updates, for
+both architectures. The mirror is DEBIAN_MIRROR, or the one that the machine's apt is configured with; the security
+archive is its sibling.
 """
 
 import json
@@ -10,48 +11,128 @@ import os
 import re
 import subprocess
 import sys
+import urllib.error
 import urllib.request
+from collections.abc import Iterable, Mapping
+from itertools import zip_longest
 from pathlib import Path
 
 SUITE = "trixie"
 ARCHITECTURES = ("amd64", "arm64")
 WANTED = ("ca-certificates", "libpython3.13-stdlib", "libstdc++6", "python3.13-minimal")
-# Needed by scripts that never run here, or by programs that are left out.
-NOT_NEEDED = {"debconf", "dpkg", "media-types", "openssl", "readline-common", "install-info"}
+# Needed by scripts that never run here, or by programs and modules that bazel/image/layer.py leaves out.
+NOT_NEEDED = {
+    "debconf",
+    "install-info",
+    "libdb5.3t64",
+    "libncursesw6",
+    "libreadline8t64",
+    "libtinfo6",
+    "media-types",
+    "netbase",
+    "openssl",
+    "openssl-provider-legacy",
+    "tzdata",
+}
+_SOURCE = re.compile(r"^(?:deb (?:\[.*?\] )?|URIs: *)(\S+)", re.MULTILINE)
+_FIELD = re.compile(r"^(Package|Version|Filename|SHA256|Size|Depends|Pre-Depends): (.*)$", re.MULTILINE)
+type Fields = Mapping[str, str]
 
 
-def mirror() -> str:
-    """The address of a Debian mirror. Ends the program with a hint where there is none."""
-    if found := os.environ.get("DEBIAN_MIRROR"):
+def mirror(environment: Mapping[str, str], apt: Path = Path("/etc/apt")) -> str:
+    """The address of a Debian mirror, without a slash at its end. Ends the program with a hint where there is none."""
+    if found := environment.get("DEBIAN_MIRROR"):
         return found.rstrip("/")
+    for line in [*_known_to_apt(), *_sources(apt)]:
+        if (address := line.rstrip("/")).endswith("/debian"):
+            return address
+    raise SystemExit("no Debian mirror: expected one in the apt configuration, found none; set DEBIAN_MIRROR to one")
+
+
+def _known_to_apt() -> list[str]:
+    """Sources whose origin apt knows, since it has fetched an index of theirs."""
     command = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Origin: Debian"]
-    lines = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
-    sources = Path("/etc/apt/sources.list")
-    if not lines and sources.is_file():
-        lines = re.findall(r"^deb (?:\[.*?\] )?(\S+)", sources.read_text(), re.MULTILINE)
-    lines = [line for line in lines if "security" not in line]
-    if not lines:
-        raise SystemExit("no Debian mirror: set DEBIAN_MIRROR to one")
-    return lines[0].rstrip("/")
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+    except FileNotFoundError:
+        return []
 
 
-def read_index(address: str, architecture: str) -> dict[str, dict[str, str]]:
-    """Package name -> fields, of the suite's index."""
-    url = f"{address}/dists/{SUITE}/main/binary-{architecture}/Packages.xz"
-    with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 - the address is the machine's own
-        text = lzma.decompress(answer.read()).decode()
-    packages = {}
+def _sources(apt: Path) -> Iterable[str]:
+    for path in (apt / "sources.list", *sorted((apt / "sources.list.d").glob("*"))):
+        if path.is_file():
+            yield from _SOURCE.findall(path.read_text())
+
+
+def read_index(url: str) -> dict[str, Fields]:
+    """Package name -> fields, of one Packages.xz. Ends the program where it cannot be had."""
+    try:
+        with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 - the address is the machine's own
+            return parse_index(lzma.decompress(answer.read()).decode())
+    except (urllib.error.URLError, TimeoutError, lzma.LZMAError) as error:
+        raise SystemExit(
+            f"{url}: expected an index of packages, found: {error}; set DEBIAN_MIRROR to another"
+        ) from error
+
+
+def parse_index(text: str) -> dict[str, Fields]:
+    """Package name -> fields; the newest version of each."""
+    found: dict[str, Fields] = {}
     for paragraph in text.split("\n\n"):
-        fields = dict(re.findall(r"^([A-Za-z0-9-]+): (.*)$", paragraph, re.MULTILINE))
+        fields = dict(_FIELD.findall(paragraph))
         if "Package" in fields:
-            packages[fields["Package"]] = fields
-    return packages
+            _keep_newer(found, fields)
+    return found
 
 
-def closure(index: dict[str, dict[str, str]]) -> list[str]:
+def _keep_newer(found: dict[str, Fields], fields: Fields) -> None:
+    old = found.get(fields["Package"])
+    if old is None or version_key(fields["Version"]) > version_key(old["Version"]):
+        found[fields["Package"]] = fields
+
+
+def newest(first: Mapping[str, Fields], second: Mapping[str, Fields]) -> dict[str, Fields]:
+    """Both indexes as one; of a package that is in both, the newer version, and the first's if they are the same."""
+    found = dict(first)
+    for fields in second.values():
+        _keep_newer(found, fields)
+    return found
+
+
+class _Part:
+    """Text and numbers of a version by turns (Debian Policy 5.6.12): `~`, then the end, letters, other signs."""
+
+    def __init__(self, text: str) -> None:
+        pieces = re.findall(r"(\D*)(\d*)", text)
+        self.pieces = [([_rank(sign) for sign in words] + [0], int(number or 0)) for words, number in pieces]
+
+    def __lt__(self, other: "_Part") -> bool:
+        for mine, theirs in zip_longest(self.pieces, other.pieces, fillvalue=([0], 0)):
+            if mine != theirs:
+                return mine < theirs
+        return False
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Part) and not self < other and not other < self
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _rank(sign: str) -> int:
+    return -1 if sign == "~" else ord(sign) if sign.isalpha() else ord(sign) + 256
+
+
+def version_key(version: str) -> tuple[int, _Part, _Part]:
+    """Sorts as Debian does: epoch, upstream version, revision."""
+    epoch, _, rest = version.rpartition(":")
+    upstream, _, revision = rest.rpartition("-") if "-" in rest else (rest, "", "")
+    return int(epoch or 0), _Part(upstream), _Part(revision)
+
+
+def closure(index: Mapping[str, Fields], wanted: Iterable[str] = WANTED) -> list[str]:
     """The wanted packages and everything that they need, first alternatives taken."""
     found: set[str] = set()
-    open_names = list(WANTED)
+    open_names = list(wanted)
     while open_names:
         name = open_names.pop()
         if name in found or name in NOT_NEEDED:
@@ -64,24 +145,35 @@ def closure(index: dict[str, dict[str, str]]) -> list[str]:
     return sorted(found)
 
 
+def entry(fields: Fields, architecture: str) -> dict[str, str | int]:
+    """A package as the lock holds it."""
+    return {
+        "name": fields["Package"],
+        "version": fields["Version"],
+        "architecture": architecture,
+        "path": fields["Filename"],
+        "sha256": fields["SHA256"],
+        "size": int(fields["Size"]),
+    }
+
+
 def main() -> int:
-    """Writes the lock into the checkout."""
-    address = mirror()
+    """Writes the lock into the checkout, and says what has changed."""
+    address = mirror(os.environ)
+    security = f"{address}/".replace("/debian/", "/debian-security/").rstrip("/")
     packages = []
     for architecture in ARCHITECTURES:
-        index = read_index(address, architecture)
-        packages += [
-            {
-                "name": name,
-                "version": index[name]["Version"],
-                "architecture": architecture,
-                "path": index[name]["Filename"],
-                "sha256": index[name]["SHA256"],
-                "size": int(index[name]["Size"]),
-            }
-            for name in closure(index)
-        ]
+        index = newest(
+            read_index(f"{address}/dists/{SUITE}/main/binary-{architecture}/Packages.xz"),
+            read_index(f"{security}/dists/{SUITE}-security/main/binary-{architecture}/Packages.xz"),
+        )
+        packages += [entry(index[name], architecture) for name in closure(index)]
     out = Path(os.environ["BUILD_WORKSPACE_DIRECTORY"]) / "images/base/packages_lock.json"
+    before = {(p["name"], p["architecture"], p["version"]) for p in json.loads(out.read_text())["packages"]}
+    after = {(p["name"], p["architecture"], p["version"]) for p in packages}
+    for sign, rows in (("-", before - after), ("+", after - before)):
+        for row in sorted(rows):
+            print(sign, *row)
     out.write_text(json.dumps({"suite": SUITE, "packages": packages}, indent=1) + "\n")
     print(f"{len(packages)} packages in {out.name}")
     return 0
