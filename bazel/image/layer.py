@@ -26,8 +26,9 @@ from typing import Any
 _LEFT_OUT = re.compile(
     r"usr/share/(?!doc/[^/]+/copyright$|ca-certificates|zoneinfo|mime)(?!doc$|doc/[^/]+$)[^/]+(/.*)?"
     r"|usr/lib/python3\.13/(test|idlelib|lib2to3|ensurepip|turtledemo|pydoc_data|tkinter|distutils)(/.*)?"
+    r"|usr/lib/python3\.13/sitecustomize\.py"
     r"|usr/lib/python3\.13/lib-dynload/(_test|_ctypes_test|_?xx|_curses|readline\.|_dbm\.).*"
-    r"|usr/lib/[^/]+/(gconv|engines-3)(/.*)?"
+    r"|usr/lib/[^/]+/((gconv|engines-3)(/.*)?|lib(memusage|pcprofile|c_malloc_debug|thread_db|mvec)\..*)"
     r"|usr/(bin|sbin)/(?!python3\.13$).*"
     r"|usr/lib/(systemd|tmpfiles\.d|udev)(/.*)?|(etc|var|lib/systemd)/.*|usr/lib/valgrind(/.*)?"
     r"|usr/share/doc/(?![^/]+$|[^/]+/copyright$).*"
@@ -124,16 +125,9 @@ def debian(layer: Layer, debs: list[Path]) -> None:
     layer.add("etc/group", b"root:x:0:\nvideo:x:44:\nrender:x:992:\nnonroot:x:65532:\n")
     layer.add("etc/nsswitch.conf", b"hosts: files dns\n")
     layer.add("usr/bin/python3", kind=tarfile.SYMTYPE, link="python3.13", mode=0o777)
-    for folder, mode in (
-        ("tmp", 0o755),
-        ("root", 0o700),
-        ("run", 0o755),
-        ("var", 0o755),
-        ("proc", 0o755),
-        ("sys", 0o755),
-    ):
-        layer.add(folder, kind=tarfile.DIRTYPE, mode=mode)
-    layer.add("dev", kind=tarfile.DIRTYPE, mode=0o755)
+    for folder in ("dev", "proc", "run", "sys", "tmp", "usr/sbin", "var"):
+        layer.add(folder, kind=tarfile.DIRTYPE, mode=0o755)
+    layer.add("root", kind=tarfile.DIRTYPE, mode=0o700)
 
 
 def _add_member(layer: Layer, tar: tarfile.TarFile, member: tarfile.TarInfo, certificates: dict[str, bytes]) -> None:

@@ -13,7 +13,7 @@ INPUTS = [Path(path) for path in os.environ["INPUTS"].split()]
 
 def _debian(folder: Path) -> list[str]:
     """The packages, copied and the other way round."""
-    return [shutil.copy(path, folder / path.name) for path in reversed(INPUTS)]
+    return [shutil.copy(str(path), str(folder / path.name)) for path in reversed(INPUTS)]
 
 
 def _python(folder: Path) -> list[str]:
