@@ -10,16 +10,7 @@ from dataclasses import dataclass, replace
 from amdgpu_dra.agent.ports import CdiFolder, ClaimApi, DeviceNodes, GpuTree, RecordStore
 from amdgpu_dra.api.checkpoint import Record, State
 from amdgpu_dra.api.errors import ClaimError, DriverError, HostError
-from amdgpu_dra.core.claims import (
-    Effect,
-    Event,
-    Plan,
-    PlannedDevice,
-    effects_of,
-    find_conflict,
-    plan_claim,
-    plan_record,
-)
+from amdgpu_dra.core.claims import Effect, Event, Holdings, Plan, PlannedDevice, effects_of, plan_claim, plan_record
 from amdgpu_dra.core.devices import Listing, list_devices
 
 _LOG = logging.getLogger("claims")
@@ -63,19 +54,19 @@ class ClaimManager:
     ) -> None:
         self._paths = paths
         self._api, self._tree, self._nodes, self._store, self._cdi = api, tree, nodes, store, cdi
-        self._records: dict[str, Record] = {}
+        self._held = Holdings()
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._listing: Listing | None = None
 
     def load(self) -> list[Record]:
         """Takes over what an earlier process kept; call it once, before serving. Raises HostError."""
-        self._records = {record.uid: record for record in self._store.load()}
-        return list(self._records.values())
+        self._held = Holdings(self._store.load())
+        return list(self._held)
 
     @property
     def records(self) -> list[Record]:
         """The claims that are held now."""
-        return list(self._records.values())
+        return list(self._held)
 
     def use(self, listing: Listing) -> None:
         """The devices of the node, as they were last read."""
@@ -104,7 +95,7 @@ class ClaimManager:
                 _LOG.exception("claim %s/%s", ref.namespace, ref.name)
                 return Answer(error=f"claim {ref.namespace}/{ref.name}: internal error {error!r}; see the plugin's log")
             finally:
-                if not lock.locked() and ref.uid not in self._records:
+                if not lock.locked() and ref.uid not in self._held:
                     self._locks.pop(ref.uid, None)
 
         unique = {ref.uid: ref for ref in refs}
@@ -112,7 +103,7 @@ class ClaimManager:
         return dict(zip(unique, answers, strict=True))
 
     async def _prepare(self, ref: ClaimRef) -> tuple[PlannedDevice, ...]:
-        kept = self._records.get(ref.uid)
+        kept = self._held.find(ref.uid)
         if kept is not None and kept.state == State.READY:
             plan = await self._plan(kept)
             await self._carry_out(effects_of(State.READY, Event.PREPARE), kept, plan)
@@ -130,16 +121,16 @@ class ClaimManager:
     def _put_back(self, uid: str, kept: Record | None) -> None:
         """Undoes the hold of a claim of which nothing was written."""
         if kept is None:
-            self._records.pop(uid, None)
+            self._held.drop(uid)
         else:
-            self._records[uid] = kept
+            self._held.put(kept)
 
     async def _admit(self, ref: ClaimRef) -> Record:
         """Fetches and checks the claim, and holds its devices from here on."""
         claim = await self._api.get_claim(ref.namespace, ref.name)
         listing = await self._fresh_listing({result.device for result in claim.results or ()})
         record = plan_claim(claim, ref.uid, node=self._paths.node, listing=listing, boot_id=self._paths.boot_id)
-        conflict = find_conflict(record, self._records.values())
+        conflict = self._held.find_conflict(record)
         if conflict is not None:
             device, other = conflict
             raise ClaimError(
@@ -149,7 +140,7 @@ class ClaimManager:
                 action="wait until the pods of that claim are gone; if that claim no longer exists, restart the plugin",
             )
         # Held from here on, with no wait since the check: a second claim on its device meets it.
-        self._records[ref.uid] = record
+        self._held.put(record)
         return record
 
     async def _plan(self, record: Record) -> Plan:
@@ -163,7 +154,7 @@ class ClaimManager:
         return self._listing
 
     async def _unprepare(self, ref: ClaimRef) -> tuple[PlannedDevice, ...]:
-        record = self._records.get(ref.uid)
+        record = self._held.find(ref.uid)
         state = State.ABSENT if record is None else record.state
         await self._carry_out(effects_of(state, Event.UNPREPARE), record, None, uid=ref.uid)
         return ()
@@ -197,12 +188,12 @@ class ClaimManager:
                 self._cdi.remove(uid)
             case Effect.DROP_RECORD:
                 self._store.drop(uid)
-                self._records.pop(uid, None)
+                self._held.drop(uid)
 
     def _save(self, record: Record, state: str) -> None:
         kept = replace(record, state=state)
         self._store.save(kept)
-        self._records[record.uid] = kept
+        self._held.put(kept)
 
 
 _STATES = {

@@ -3,7 +3,7 @@
 Knows states, effects and the checks of a claim. Refuses to know how effects are carried out.
 """
 
-from amdgpu_dra.core.claims.guard import find_conflict
+from amdgpu_dra.core.claims.guard import Holdings
 from amdgpu_dra.core.claims.plan import Plan, PlannedDevice, plan_claim, plan_record
 from amdgpu_dra.core.claims.table import TABLE, Effect, Event, effects_of
 
@@ -11,10 +11,10 @@ __all__ = [
     "TABLE",
     "Effect",
     "Event",
+    "Holdings",
     "Plan",
     "PlannedDevice",
     "effects_of",
-    "find_conflict",
     "plan_claim",
     "plan_record",
 ]

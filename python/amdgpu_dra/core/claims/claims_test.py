@@ -4,11 +4,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from amdgpu_dra.api.checkpoint import HeldDevice, Record, State
 from amdgpu_dra.api.errors import ClaimError, HostError
 from amdgpu_dra.api.resource import Claim, DeviceResult, OpaqueConfig
-from amdgpu_dra.core.claims import TABLE, Effect, Event, find_conflict, plan_claim, plan_record
+from amdgpu_dra.core.claims import TABLE, Effect, Event, Holdings, plan_claim, plan_record
 from amdgpu_dra.core.devices import Listing, list_devices
 from amdgpu_dra.core.fakegpu import render
 from amdgpu_dra.core.gpu import parse
@@ -132,18 +134,40 @@ def test_wrong_configs_are_told_whole(parameters: object, text: str) -> None:
 )
 def test_devices_exclude_each_other(mine: str, theirs: str, *, clash: bool) -> None:
     """The same device, a GPU and its partition, and partitions of different modes; nothing else."""
-    assert clash == (find_conflict(_record(mine), [_record(theirs, uid="v")]) is not None)
+    assert clash == (Holdings([_record(theirs, uid="v")]).find_conflict(_record(mine)) is not None)
 
 
 def test_admin_access_and_shares_exclude_nothing() -> None:
     """A monitor and a second share of a device are no second owner."""
-    owner = _record("gpu-0000-05-00-0", uid="v")
+    owner = Holdings([_record("gpu-0000-05-00-0", uid="v")])
+    share = Holdings([_record("gpu-0000-05-00-0", uid="v", share_id="t")])
 
-    assert find_conflict(_record("gpu-0000-05-00-0", admin_access=True), [owner]) is None
-    assert (
-        find_conflict(_record("gpu-0000-05-00-0", share_id="s"), [_record("gpu-0000-05-00-0", uid="v", share_id="t")])
-        is None
-    )
+    assert owner.find_conflict(_record("gpu-0000-05-00-0", admin_access=True)) is None
+    assert share.find_conflict(_record("gpu-0000-05-00-0", share_id="s")) is None
+
+
+NAMES = st.sampled_from(
+    [f"gpu-0000-{bus:02x}-00-0{end}" for bus in (5, 6) for end in ("", "-cpx-0", "-cpx-1", "-dpx-0")]
+)
+CHANGES = st.lists(st.tuples(st.sampled_from("abc"), st.none() | st.lists(NAMES, max_size=2)), max_size=12)
+
+
+@given(CHANGES, NAMES)
+def test_holdings_agree_with_a_plain_search(changes: list[tuple[str, list[str] | None]], wanted: str) -> None:
+    """After any puts and drops a conflict is found exactly where a search through all records finds one."""
+    holdings, plain = Holdings(), dict[str, Record]()
+    for uid, names in changes:
+        if names is None:
+            holdings.drop(uid)
+            plain.pop(uid, None)
+        else:
+            plain[uid] = _record(*names, uid=uid)
+            holdings.put(plain[uid])
+    want = _record(wanted, uid="new")
+    found = any(Holdings([record]).find_conflict(want) for record in plain.values())
+
+    assert found == (holdings.find_conflict(want) is not None)
+    assert sorted(record.uid for record in holdings) == sorted(plain)
 
 
 def test_plan_holds_nodes_document_and_answer() -> None:

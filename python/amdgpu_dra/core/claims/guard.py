@@ -1,27 +1,62 @@
-"""The last line of defence: a device that one claim holds is not prepared for another."""
+"""The claims that a node holds, and the last line of defence: a device that one holds is not prepared for another."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 
 from amdgpu_dra.api.checkpoint import Record
 
 _WHOLE = 5  # parts of `gpu-0000-05-00-0`
 
 
-def find_conflict(record: Record, held: Iterable[Record]) -> tuple[str, Record] | None:
-    """The first device of `record` that another record holds, and that record.
+class Holdings:
+    """Records by claim, and by GPU, so that a check costs the same however many claims there are."""
 
-    A whole GPU and a partition of it, or partitions of different modes, exclude each other as well. Admin access and
-    shares of one device (a share id) exclude nothing.
-    """
-    mine = [device.device for device in record.devices if not device.admin_access and device.share_id is None]
-    for other in held:
-        if other.uid == record.uid:
-            continue
-        theirs = [device.device for device in other.devices if not device.admin_access and device.share_id is None]
-        for name in mine:
-            if any(_exclude(name, taken) for taken in theirs):
-                return name, other
-    return None
+    def __init__(self, records: Iterable[Record] = ()) -> None:
+        self._records: dict[str, Record] = {}
+        self._by_gpu: dict[str, set[str]] = defaultdict(set)
+        for record in records:
+            self.put(record)
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(list(self._records.values()))
+
+    def __contains__(self, uid: object) -> bool:
+        return uid in self._records
+
+    def find(self, uid: str) -> Record | None:
+        """The record of a claim."""
+        return self._records.get(uid)
+
+    def put(self, record: Record) -> None:
+        """Keeps a record, in place of an older one of its claim."""
+        self.drop(record.uid)
+        self._records[record.uid] = record
+        for name in _exclusive(record):
+            self._by_gpu[_split(name)[0]].add(record.uid)
+
+    def drop(self, uid: str) -> None:
+        """Forgets a claim, if it is there."""
+        record = self._records.pop(uid, None)
+        for name in _exclusive(record) if record else ():
+            self._by_gpu[_split(name)[0]].discard(uid)
+
+    def find_conflict(self, record: Record) -> tuple[str, Record] | None:
+        """The first device of `record` that another claim holds, and that claim's record.
+
+        A whole GPU and a partition of it, or partitions of different modes, exclude each other as well. Admin access
+        and shares of one device (a share id) exclude nothing.
+        """
+        for name in _exclusive(record):
+            for uid in sorted(self._by_gpu.get(_split(name)[0], ())):
+                other = self._records[uid]
+                if uid != record.uid and any(_exclude(name, taken) for taken in _exclusive(other)):
+                    return name, other
+        return None
+
+
+def _exclusive(record: Record) -> list[str]:
+    """Names of the devices that a claim has for itself."""
+    return [device.device for device in record.devices if not device.admin_access and device.share_id is None]
 
 
 def _exclude(one: str, other: str) -> bool:

@@ -1,6 +1,7 @@
 """`list_devices(inventory)`: what can be handed out, and what is withheld and why."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from amdgpu_dra.core.devices.names import device_name
 from amdgpu_dra.core.gpu import DeviceNode, Gpu, Inventory, Partition
@@ -36,7 +37,7 @@ class Withheld:
     detail: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Listing:
     """Devices, whole GPUs before partitions and each by address and index; and what is withheld."""
 
@@ -45,7 +46,11 @@ class Listing:
 
     def find(self, name: str) -> NodeDevice | None:
         """The device of that name."""
-        return next((device for device in self.devices if device.name == name), None)
+        return self._by_name.get(name)
+
+    @cached_property
+    def _by_name(self) -> dict[str, NodeDevice]:
+        return {device.name: device for device in self.devices}
 
 
 def list_devices(inventory: Inventory) -> Listing:
