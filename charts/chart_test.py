@@ -8,6 +8,8 @@ import helm
 import pytest
 import yaml
 
+from amdgpu_dra.apps.kubelet_plugin.flags import FLAGS
+
 NAMES = ["amd-values", "defaults", "fake-tree", "nothing-extra", "talos"]
 IMAGE = ("--set", "image.repository=registry.example/plugin")
 
@@ -81,6 +83,18 @@ def test_objects_fit_together(name: str) -> None:
     at = {volume["name"]: volume["hostPath"]["path"] for volume in pod["volumes"]}
     # The plugin tells the container runtime paths of the node: it must see them where the node does.
     assert {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]} == at
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_environment_is_what_the_plugin_reads(name: str) -> None:
+    """Every variable of each value set is a flag's, and its value is one that the flag takes."""
+    flags = {flag.env: flag for flag in FLAGS}
+    variables = _container(_rendered("--values", str(helm.VALUES / f"{name}.yaml")))["env"]
+
+    assert {item["name"] for item in variables} - flags.keys() == {"POD_UID"}
+    for item in variables:
+        if "value" in item:
+            flags[item["name"]].read(item["value"])
 
 
 def test_rights_are_the_needed_ones() -> None:

@@ -34,8 +34,9 @@ _LEFT_OUT = re.compile(
     r"|usr/share/doc/(?![^/]+$|[^/]+/copyright$).*"
 )
 _SITE = re.compile(r".*?/(?:site|site-packages)/(.+)")
+# Types, tests, programs, and what tells only how a wheel was installed.
 _PYTHON_LEFT_OUT = re.compile(
-    r".*(\.pyi|\.dist-info/RECORD|/(tests|docs)/.*|_test\.py|/pytest_plugin\.py|/test_utils\.py)|bin/.*"
+    r".*(\.pyi|\.dist-info/(RECORD|INSTALLER|REQUESTED|direct_url\.json)|/(tests|docs)/.*|_test\.py|/pytest_plugin\.py|/test_utils\.py)|bin/.*"
 )
 _OURS = re.compile(r"(?:python|proto)/(?!amdgpu_dra/testing/)(.+(?<!\.pyi)(?<!_test\.py))")
 _APP, _SITE_PACKAGES = "usr/lib/amdgpu-dra", "usr/lib/python3/dist-packages"
