@@ -1,4 +1,4 @@
-"""Stands in for @rules_oci//oci:defs.bzl: `oci_image` without a base, `oci_image_index` and `oci_load`."""
+"""Stands in for @rules_oci//oci:defs.bzl: `oci_image` without a base, and `oci_load` in OCI form."""
 
 _TOOL = {"_tool": attr.label(default = "//oci:layout", executable = True, cfg = "exec")}
 
