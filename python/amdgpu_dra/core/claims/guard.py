@@ -29,6 +29,11 @@ class Holdings:
 
     def put(self, record: Record) -> None:
         """Keeps a record, in place of an older one of its claim."""
+        old = self._records.get(record.uid)
+        if old is not None and _exclusive(old) == _exclusive(record):
+            # A change of state, in a thread beside a check: at no moment may the check miss what is held.
+            self._records[record.uid] = record
+            return
         self.drop(record.uid)
         self._records[record.uid] = record
         for name in _exclusive(record):
@@ -48,8 +53,12 @@ class Holdings:
         """
         for name in _exclusive(record):
             for uid in sorted(self._by_gpu.get(_split(name)[0], ())):
-                other = self._records[uid]
-                if uid != record.uid and any(_exclude(name, taken) for taken in _exclusive(other)):
+                other = self._records.get(uid)
+                if (
+                    other is not None
+                    and uid != record.uid
+                    and any(_exclude(name, taken) for taken in _exclusive(other))
+                ):
                     return name, other
         return None
 
