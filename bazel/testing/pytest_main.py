@@ -13,9 +13,17 @@ class Profile:
     @staticmethod
     def pytest_configure() -> None:
         """Called by pytest; Hypothesis is imported only now because pytest rewrites its assertions."""
-        from hypothesis import settings  # noqa: PLC0415
+        from hypothesis import HealthCheck, settings  # noqa: PLC0415
 
-        settings.register_profile("bazel", deadline=None, derandomize=True, database=None, print_blob=True)
+        settings.register_profile(
+            "bazel",
+            deadline=None,
+            derandomize=True,
+            database=None,
+            print_blob=True,
+            # It goes by the clock: a busy machine is no fault of a test.
+            suppress_health_check=[HealthCheck.too_slow],
+        )
         settings.load_profile("bazel")
 
 

@@ -6,8 +6,11 @@ One inner form for every served version; `v1` is what is spoken now. Refuses to 
 from amdgpu_dra.api.resource.claim import Claim, DeviceResult, OpaqueConfig, decode_claim
 from amdgpu_dra.api.resource.slice import (
     AttributeValue,
+    CounterConsumption,
+    CounterSet,
     Device,
     ResourceSlice,
+    Taint,
     Version,
     decode_slice,
     encode_slice,
@@ -16,10 +19,13 @@ from amdgpu_dra.api.resource.slice import (
 __all__ = [
     "AttributeValue",
     "Claim",
+    "CounterConsumption",
+    "CounterSet",
     "Device",
     "DeviceResult",
     "OpaqueConfig",
     "ResourceSlice",
+    "Taint",
     "Version",
     "decode_claim",
     "decode_slice",

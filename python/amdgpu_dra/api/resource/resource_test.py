@@ -6,15 +6,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amdgpu_dra.api.resource import Device, ResourceSlice, Version, decode_claim, decode_slice, encode_slice
+from amdgpu_dra.api.resource import (
+    CounterConsumption,
+    CounterSet,
+    Device,
+    ResourceSlice,
+    Taint,
+    Version,
+    decode_claim,
+    decode_slice,
+    encode_slice,
+)
 
 NAMES = st.text("abcdefgh-0123", min_size=1, max_size=12)
 VALUES = st.one_of(st.booleans(), st.integers(-(2**63), 2**63 - 1), st.text(max_size=20), st.builds(Version, NAMES))
+QUANTITIES = st.dictionaries(NAMES, st.integers(0, 2**60).map(Fraction), max_size=3)
+TAINTS = st.builds(Taint, key=NAMES, value=NAMES, effect=st.sampled_from(["None", "NoSchedule", "NoExecute"]))
 DEVICES = st.builds(
     Device,
     name=NAMES,
     attributes=st.dictionaries(NAMES, VALUES, max_size=4),
-    capacity=st.dictionaries(NAMES, st.integers(0, 2**60).map(Fraction), max_size=3),
+    capacity=QUANTITIES,
+    consumes_counters=st.lists(st.builds(CounterConsumption, counter_set=NAMES, counters=QUANTITIES), max_size=2).map(
+        tuple
+    ),
+    taints=st.lists(TAINTS, max_size=2).map(tuple),
 )
 SLICES = st.builds(
     ResourceSlice,
@@ -25,10 +41,15 @@ SLICES = st.builds(
     generation=st.integers(0, 9),
     slice_count=st.integers(1, 9),
     devices=st.lists(DEVICES, max_size=3).map(tuple),
+    shared_counters=st.lists(st.builds(CounterSet, name=NAMES, counters=QUANTITIES), max_size=2).map(tuple),
     owner_uid=NAMES,
     uid=NAMES,
     resource_version=NAMES,
 )
+
+
+def _slice_of(device: Device) -> ResourceSlice:
+    return ResourceSlice(name="s", driver="d", node_name="n", pool="n", generation=1, slice_count=1, devices=(device,))
 
 
 @given(SLICES)
@@ -39,8 +60,7 @@ def test_slices_survive_the_way_through_json(item: ResourceSlice) -> None:
 
 def test_what_others_added_to_a_device_shows() -> None:
     """A taint that somebody put on a device of ours makes it unequal to ours."""
-    ours = Device(name="gpu-0")
-    item = ResourceSlice(name="s", driver="d", node_name="n", pool="n", generation=1, slice_count=1, devices=(ours,))
+    item = _slice_of(Device(name="gpu-0"))
     raw = encode_slice(item)
     raw["spec"]["devices"][0]["taints"] = [{"key": "k", "effect": "NoSchedule"}]
 
@@ -60,6 +80,16 @@ CLAIM = {
         }
     },
 }
+
+
+def test_the_servers_clock_is_no_foreign_change() -> None:
+    """The time at which a taint was added comes from the server; it makes no difference, and is kept."""
+    ours = Taint(key="k", effect="NoSchedule")
+    stored = Taint(key="k", effect="NoSchedule", time_added="2026-11-25T00:00:00Z")
+
+    assert ours == stored
+    raw = encode_slice(_slice_of(Device(name="gpu-0", taints=(stored,))))
+    assert raw["spec"]["devices"][0]["taints"][0]["timeAdded"] == "2026-11-25T00:00:00Z"
 
 
 def test_claim_is_read() -> None:
