@@ -17,6 +17,7 @@ PACKAGES = [
     "//python/amdgpu_dra/api/config",
     "//python/amdgpu_dra/api/errors",
     "//python/amdgpu_dra/api/quantity",
+    "//python/amdgpu_dra/api/reasons",
     "//python/amdgpu_dra/api/resource",
     "//python/amdgpu_dra/apps/fakegpu",
     "//python/amdgpu_dra/apps/kubelet_plugin",
@@ -25,6 +26,7 @@ PACKAGES = [
     "//python/amdgpu_dra/core/devices",
     "//python/amdgpu_dra/core/fakegpu",
     "//python/amdgpu_dra/core/gpu",
+    "//python/amdgpu_dra/core/partition",
     "//python/amdgpu_dra/core/slices",
     "//python/amdgpu_dra/edge/disk",
     "//python/amdgpu_dra/edge/faketree",
@@ -38,5 +40,6 @@ PACKAGES = [
     "//python/amdgpu_dra/testing/fakekubelet",
     "//python/amdgpu_dra/testing/fakes",
     "//python/amdgpu_dra/testing/shared",
+    "//python/amdgpu_dra/testing/simulate",
     "//python/amdgpu_dra/testing/strategies",
 ]
