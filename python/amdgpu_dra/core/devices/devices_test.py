@@ -7,12 +7,13 @@ from pathlib import Path
 from hypothesis import given
 
 from amdgpu_dra.core.devices import ATTRIBUTES, CAPACITIES, describe, list_devices
-from amdgpu_dra.core.fakegpu import FleetSpec, render
-from amdgpu_dra.core.gpu import Inventory, TreeText, parse
+from amdgpu_dra.core.fakegpu import FleetSpec, OtherCard, render
+from amdgpu_dra.core.gpu import Inventory, PciAddress, TreeText, parse
 from amdgpu_dra.edge.faketree import read_fleet
 from amdgpu_dra.testing.strategies import fleets
 
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+VIRTIO = OtherCard(address=PciAddress(5, 0, 2), vendor=0x1AF4, device=0x1050, driver="virtio", pcie_root="pci0005:00")
 REFERENCE = Path("docs/reference/attributes.md")
 
 
@@ -41,7 +42,7 @@ def test_every_device_has_a_name_of_its_own_that_kubernetes_takes(fleet: FleetSp
 @given(fleets())
 def test_names_do_not_depend_on_the_kernels_numbers(fleet: FleetSpec) -> None:
     """Other majors, minors and cards before ours change no name."""
-    moved = replace(fleet, kfd_major=300, other_cards=fleet.other_cards + 1)
+    moved = replace(fleet, kfd_major=300, others=(*fleet.others, VIRTIO))
 
     assert [d.name for d in list_devices(parse(render(fleet))).devices] == [
         d.name for d in list_devices(parse(render(moved))).devices

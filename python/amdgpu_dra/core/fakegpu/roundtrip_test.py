@@ -6,7 +6,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amdgpu_dra.core.fakegpu import MODELS, FleetSpec, GpuSpec, render
+from amdgpu_dra.core.fakegpu import FAMILIES, MODELS, FleetSpec, GpuSpec, render
 from amdgpu_dra.core.gpu import Gpu, TreeText, Unreadable, parse
 from amdgpu_dra.testing.strategies import fleets
 
@@ -18,12 +18,12 @@ def stated(fleet: FleetSpec) -> list[dict[str, object]]:
 
 def _stated(gpu: GpuSpec, fleet: FleetSpec) -> dict[str, object]:
     model = MODELS[gpu.model]
-    count = model.partitions(gpu.compute)
+    family, count = FAMILIES[model.gfx], model.partitions(gpu.compute)
     return {
         "address": gpu.address,
         "device_id": f"{model.vf_id if gpu.virtual else model.device_id:#06x}",
-        "product_name": None if gpu.virtual else model.product_name,
-        "unique_id": f"{gpu.unique_id:016x}",
+        "product_name": model.product if family.has_fru and not gpu.virtual else None,
+        "unique_id": f"{gpu.unique_id:016x}" if family.has_unique_id else None,
         "numa_node": gpu.numa,
         "pcie_root": gpu.pcie_root,
         "hive_id": gpu.hive or None,
