@@ -102,6 +102,9 @@ class Gpu:
         compute_modes, memory_modes: what the kernel offers now, in its order; empty if it offers none.
         vram: bytes of its own memory, 0 on an APU that has none; the driver's view, which partitions do not divide.
         hive_id: of its xGMI hive; None if it is in none.
+        mode_writable: its compute mode can be set: the file has a write bit.
+        per_gpu_config: it has the folder `compute_partition_config`, as kernels do that switch one GPU beside others.
+        memory_alloc_mode: CAPPING (partitions of a memory range divide it) or ALL (each may use all of it).
         has_pci: its PCI folder was found. Without it the GPU is inventoried but cannot be published.
         partitions: by index; more or fewer than the mode promises if KFD shows more or fewer.
     """
@@ -122,6 +125,9 @@ class Gpu:
     memory_mode: str | None = None
     compute_modes: tuple[str, ...] = ()
     memory_modes: tuple[str, ...] = ()
+    mode_writable: bool = False
+    per_gpu_config: bool = False
+    memory_alloc_mode: str | None = None
     has_pci: bool = False
     partitions: tuple[Partition, ...] = ()
 
@@ -133,11 +139,15 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
-    """All GPUs of a node by address, `/dev/kfd`, the version of amdgpu as its module states it, and every problem."""
+    """All GPUs of a node by address, `/dev/kfd`, the version of amdgpu as its module states it, and every problem.
+
+    `xcp_nodes` is the number of render nodes that the kernel made for partitions other than the first of each GPU.
+    """
 
     gpus: tuple[Gpu, ...] = ()
     kfd: DeviceNode | None = None
     driver_version: str | None = None
     driver_loaded: bool = False
     generation: int | None = None
+    xcp_nodes: int = 0
     problems: tuple[Problem, ...] = ()

@@ -38,6 +38,7 @@ def parse(tree: TreeText) -> Inventory:
         driver_version=reader.find_text(paths.MODULE_VERSION, "driverVersion"),
         driver_loaded=bool(pci or nodes) or paths.MODULE_VERSION in tree.files,
         generation=reader.find(paths.GENERATION, "noticing foreign mode changes", decimal),
+        xcp_nodes=sum(owner.startswith(paths.XCP) for owner in drm.owner.values()),
         problems=tuple(reader.problems),
     )
 
@@ -95,6 +96,9 @@ def _gpu(reader: Reader, address: PciAddress, group: dict[int, KfdNode], facts: 
         memory_mode=facts.memory_mode,
         compute_modes=facts.compute_modes,
         memory_modes=facts.memory_modes,
+        mode_writable=facts.mode_writable,
+        per_gpu_config=facts.per_gpu_config,
+        memory_alloc_mode=facts.memory_alloc_mode,
         has_pci=facts.found,
         partitions=parts,
     )
