@@ -180,7 +180,7 @@ def test_cpu_nodes_of_apus_are_in_the_hive() -> None:
 
 
 def test_no_file_of_another_vendor_is_taken() -> None:
-    """Among cards of NVIDIA, Intel, a board and a passed-through MI300X only the MI210 are GPUs, with their own files."""
+    """Beside NVIDIA, Intel, a board and an MI300X on vfio, only the MI210 are GPUs, with files of their own."""
     mixed = _inventory("vendor-mixed")
 
     assert [str(gpu.address) for gpu in mixed.gpus] == ["0000:43:00.0", "0000:63:00.0"]
