@@ -26,6 +26,7 @@ PACKAGES = [
     "//python/amdgpu_dra/core/devices",
     "//python/amdgpu_dra/core/fakegpu",
     "//python/amdgpu_dra/core/gpu",
+    "//python/amdgpu_dra/core/models",
     "//python/amdgpu_dra/core/partition",
     "//python/amdgpu_dra/core/slices",
     "//python/amdgpu_dra/edge/disk",

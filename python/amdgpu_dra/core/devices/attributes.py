@@ -11,8 +11,9 @@ from fractions import Fraction
 
 from amdgpu_dra.api.resource import AttributeValue, Device, Version
 from amdgpu_dra.core.devices.device import NodeDevice
+from amdgpu_dra.core.models import find_model
 
-_SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
+_SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)", re.ASCII)
 LONGEST_TEXT = 64
 
 
@@ -42,10 +43,15 @@ def _product(device: NodeDevice) -> str | None:
     return name.replace(" ", "_").replace("(", "").replace(")", "") if name else None
 
 
+def _model(device: NodeDevice) -> str | None:
+    row = find_model(device.gpu.device_id, device.gpu.revision)
+    return row.name if row else None
+
+
 def _version(device: NodeDevice) -> Version | None:
     """The first three parts, if they are a semantic version."""
     match = _SEMVER.match(device.driver_version or "")
-    return Version(match[0]) if match else None
+    return Version(match[0]) if match and len(match[0]) <= LONGEST_TEXT else None
 
 
 def _profile(device: NodeDevice) -> str | None:
@@ -72,6 +78,13 @@ ATTRIBUTES = (
         doc="the board's name, spaces as `_`, without parentheses; absent on boards and virtual functions without one",
         read=_product,
     ),
+    Attribute(
+        name="model",
+        kind="string",
+        example="MI300X",
+        doc="short name by PCI id, on virtual functions too; absent for models that the driver does not know by name",
+        read=_model,
+    ),
     Attribute(name="deviceID", kind="string", example="0x74a1", doc="PCI device id", read=lambda d: d.gpu.device_id),
     Attribute(
         name="driverVersion",
@@ -95,6 +108,20 @@ ATTRIBUTES = (
         read=_profile,
     ),
     Attribute(
+        name="computePartition",
+        kind="string",
+        example="cpx",
+        doc="compute mode in which the device exists; absent on GPUs without modes",
+        read=lambda d: d.mode.lower() if d.mode else None,
+    ),
+    Attribute(
+        name="memoryPartition",
+        kind="string",
+        example="nps1",
+        doc="memory mode; absent on GPUs without modes",
+        read=lambda d: d.gpu.memory_mode.lower() if d.gpu.memory_mode else None,
+    ),
+    Attribute(
         name="numaNode",
         kind="int",
         example="0",
@@ -113,6 +140,13 @@ ATTRIBUTES = (
         kind="string",
         example="0000:05:00.0",
         doc="PCI address of the GPU; the same for all its partitions",
+        read=lambda d: str(d.gpu.address),
+    ),
+    Attribute(
+        name="parentPciBusID",
+        kind="string",
+        example="0000:05:00.0",
+        doc="the GPU that the device is cut from, on whole GPUs the GPU itself: for constraints over partitions",
         read=lambda d: str(d.gpu.address),
     ),
     Attribute(
@@ -175,7 +209,7 @@ ATTRIBUTES = (
         name="unifiedMemory",
         kind="bool",
         example="true",
-        doc="true where the memory is the host's (APUs); absent otherwise",
+        doc="true where the memory is the host's, as on APUs; absent otherwise",
         read=lambda d: True if d.partition.unified_memory else None,
     ),
 )
@@ -184,7 +218,7 @@ CAPACITIES = (
     Capacity(
         name="memory",
         example="196592Mi",
-        doc="bytes that the device may use, as KFD states them",
+        doc="bytes that the kernel lets the device use; on an APU of the host's memory",
         read=lambda d: d.partition.memory,
     ),
     Capacity(

@@ -5,14 +5,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import given
+from hypothesis import strategies as st
 
+from amdgpu_dra.api.resource import Version
 from amdgpu_dra.core.devices import ATTRIBUTES, CAPACITIES, describe, list_devices
-from amdgpu_dra.core.fakegpu import FleetSpec, render
-from amdgpu_dra.core.gpu import Inventory, TreeText, parse
+from amdgpu_dra.core.fakegpu import FleetSpec, OtherCard, render
+from amdgpu_dra.core.gpu import Inventory, PciAddress, TreeText, parse
 from amdgpu_dra.edge.faketree import read_fleet
 from amdgpu_dra.testing.strategies import fleets
 
+SEMVER = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+VIRTIO = OtherCard(address=PciAddress(5, 0, 2), vendor=0x1AF4, device=0x1050, driver="virtio", pcie_root="pci0005:00")
 REFERENCE = Path("docs/reference/attributes.md")
 
 
@@ -41,7 +45,7 @@ def test_every_device_has_a_name_of_its_own_that_kubernetes_takes(fleet: FleetSp
 @given(fleets())
 def test_names_do_not_depend_on_the_kernels_numbers(fleet: FleetSpec) -> None:
     """Other majors, minors and cards before ours change no name."""
-    moved = replace(fleet, kfd_major=300, other_cards=fleet.other_cards + 1)
+    moved = replace(fleet, kfd_major=300, others=(*fleet.others, VIRTIO))
 
     assert [d.name for d in list_devices(parse(render(fleet))).devices] == [
         d.name for d in list_devices(parse(render(moved))).devices
@@ -64,10 +68,66 @@ def test_partition_is_described_as_amds_driver_does() -> None:
         "resource.kubernetes.io/pcieRoot": "pci0000:00",
         "gfxTarget": "gfx942",
         "partitionIndex": 3,
+        "parentPciBusID": "0000:05:00.0",
+        "computePartition": "cpx",
+        "memoryPartition": "nps1",
+        "model": "MI300X",
     }
     assert expected.items() <= dict(described.attributes).items()
     assert described.capacity["memory"] == 25767706624
     assert described.capacity["computeUnits"] == 38
+
+
+# Type and unit of what AMD's own driver publishes of GPUs and partitions; a claim written for it must work here.
+AMDS = {
+    "type": str,
+    "productName": str,
+    "driverVersion": Version,
+    "driverVersionFull": str,
+    "deviceID": str,
+    "partitionProfile": str,
+    "numaNode": int,
+    "resource.kubernetes.io/pciBusID": str,
+    "resource.kubernetes.io/pcieRoot": str,
+    "resource.kubernetes.io/numaNode": int,
+    "computePartition": str,
+    "memoryPartition": str,
+}
+
+
+def test_whole_gpus_and_partitions_carry_amds_names_and_types() -> None:
+    """Every attribute and capacity of AMD's driver is there, of its type, and the parent is on whole GPUs too."""
+    for device in list_devices(_inventory("mi300x-8-mixed")).devices:
+        described, _ = describe(device)
+
+        assert {name: type(described.attributes[name]) for name in AMDS} == AMDS
+        assert described.capacity.keys() == {"memory", "computeUnits", "simdUnits"}
+        assert described.attributes["parentPciBusID"] == described.attributes["resource.kubernetes.io/pciBusID"]
+
+
+@given(
+    st.from_regex(r"[0-9]{1,3}(\.[0-9]{1,70}){0,4}([-+a-z.]{0,3})", fullmatch=True) | st.text(min_size=1, max_size=80)
+)
+def test_a_driver_version_is_semantic_or_absent(text: str) -> None:
+    """Whatever amdgpu's module states, the API server takes what is published, and the full text stands beside it."""
+    device = replace(list_devices(_inventory("mi350x-vf")).devices[0], driver_version=text)
+    described, refused = describe(device)
+    version = described.attributes.get("driverVersion")
+
+    if isinstance(version, Version):
+        assert SEMVER.fullmatch(version.text)
+        assert text.startswith(version.text)
+        assert len(version.text) <= 64
+    assert described.attributes.get("driverVersionFull", text) == text
+    assert ("driverVersionFull" in described.attributes) == ("driverVersionFull" not in refused)
+
+
+def test_a_device_is_within_the_limits_of_kubernetes() -> None:
+    """At most 32 attributes and capacities, ids of at most 32 letters, each name once."""
+    names = [row.name for row in (*ATTRIBUTES, *CAPACITIES)]
+
+    assert len(names) == len(set(names)) <= 32
+    assert all(re.fullmatch(r"(resource\.kubernetes\.io/)?[A-Za-z_][A-Za-z0-9_]{0,31}", name) for name in names)
 
 
 def test_unknown_is_absent() -> None:

@@ -4,18 +4,22 @@ Knows the kernel's numbering and arithmetic. Refuses to know how the tree is wri
 """
 
 from amdgpu_dra.core.fakegpu.decode import FleetError, decode_fleet
-from amdgpu_dra.core.fakegpu.fleet import Fault, FleetSpec, GpuSpec, NumaNode
-from amdgpu_dra.core.fakegpu.models import MODELS, Model
+from amdgpu_dra.core.fakegpu.families import FAMILIES, Family
+from amdgpu_dra.core.fakegpu.fleet import Fault, FleetSpec, GpuSpec, NumaNode, OtherCard
 from amdgpu_dra.core.fakegpu.render import render
+from amdgpu_dra.core.models import MODELS, Model
 
 __all__ = [
+    "FAMILIES",
     "MODELS",
+    "Family",
     "Fault",
     "FleetError",
     "FleetSpec",
     "GpuSpec",
     "Model",
     "NumaNode",
+    "OtherCard",
     "decode_fleet",
     "render",
 ]

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 
-from amdgpu_dra.core.fakegpu.fleet import Fault, FleetSpec, GpuSpec, NumaNode
-from amdgpu_dra.core.fakegpu.models import MODELS
+from amdgpu_dra.core.fakegpu.fleet import Fault, FleetSpec, GpuSpec, NumaNode, OtherCard
 from amdgpu_dra.core.gpu import PciAddress
+from amdgpu_dra.core.models import MODELS
 
 
 class FleetError(ValueError):
@@ -92,6 +92,12 @@ def _list(value: object) -> list[object]:
     return value
 
 
+def _numbers(value: object) -> dict[str, int]:
+    if not isinstance(value, Mapping):
+        raise TypeError("a mapping of names to whole numbers")
+    return {str(name): _whole(number) for name, number in value.items()}
+
+
 def _optional[T](read: Callable[[object], T]) -> Callable[[object], T | None]:
     return lambda value: None if value is None else read(value)
 
@@ -110,9 +116,10 @@ def decode_fleet(data: object) -> FleetSpec:
         gpus=tuple(_gpu(item, f"gpus[{i}].", errors) for i, item in enumerate(top.need("gpus", _list, ()))),
         numa=numa,
         cpu=top.take("cpu", _one_of("amd", "intel"), "amd"),
+        cpu_links=top.take("cpu_links", _one_of("pcie", "xgmi"), "pcie"),
         kernel=top.take("kernel", _one_of("6.8", "6.12", "7.x"), "6.12"),
         board_vga=top.take("board_vga", _flag, default=False),
-        other_cards=top.take("other_cards", _whole, 0),
+        others=tuple(_other(item, f"others[{i}].", errors) for i, item in enumerate(top.take("others", _list, ()))),
         driver_version=top.take("driver_version", _optional(_text), "6.12.12"),
         kfd_major=top.take("kfd_major", _whole, 235),
         pcie_bandwidth=top.take("pcie_bandwidth", _whole, 64000),
@@ -150,16 +157,39 @@ def _gpu(data: object, path: str, errors: list[str]) -> GpuSpec:
         address=address,
         model=model,
         numa=own.take("numa", _whole, 0),
-        pcie_root=own.take("pcie_root", _text, f"pci{address.domain:04x}:{max(address.bus - 1, 0):02x}"),
+        pcie_root=own.take("pcie_root", _text, _root_of(address)),
         unique_id=own.need("unique_id", _whole, 1),
         compute=compute,
         memory=memory,
         hive=own.take("hive", _whole, 0),
         virtual=own.take("virtual", _flag, default=False),
         vram=own.take("vram", _optional(_whole), None),
+        kfd=own.take("kfd", _numbers, {}),
     )
     own.finish(GpuSpec)
     return gpu
+
+
+def _other(data: object, path: str, errors: list[str]) -> OtherCard:
+    own = _Fields(data, path, errors)
+    address = own.need("address", _address, PciAddress(0, 0, 0))
+    card = OtherCard(
+        address=address,
+        vendor=own.need("vendor", _whole, 0),
+        device=own.need("device", _whole, 0),
+        driver=own.need("driver", _text, "?"),
+        pcie_root=own.take("pcie_root", _text, _root_of(address)),
+        version=own.take("version", _optional(_text), None),
+        numa=own.take("numa", _whole, 0),
+        drm=own.take("drm", _flag, default=True),
+    )
+    own.finish(OtherCard)
+    return card
+
+
+def _root_of(address: PciAddress) -> str:
+    """A root for a device whose fleet names none."""
+    return f"pci{address.domain:04x}:{max(address.bus - 1, 0):02x}"
 
 
 def _fault(data: object, path: str, errors: list[str]) -> Fault:
@@ -176,10 +206,12 @@ def _fault(data: object, path: str, errors: list[str]) -> Fault:
 def _check(fleet: FleetSpec) -> list[str]:
     errors = []
     seen: set[PciAddress] = set()
-    for position, gpu in enumerate(fleet.gpus):
-        if gpu.address in seen:
-            errors.append(f"gpus[{position}].address: {gpu.address} is another GPU's too; give each its own")
-        seen.add(gpu.address)
-        if gpu.numa >= len(fleet.numa):
-            errors.append(f"gpus[{position}].numa: expected one of the {len(fleet.numa)} NUMA nodes, found {gpu.numa}")
+    cards: list[tuple[str, GpuSpec | OtherCard]] = [(f"gpus[{i}]", gpu) for i, gpu in enumerate(fleet.gpus)]
+    cards += [(f"others[{i}]", card) for i, card in enumerate(fleet.others)]
+    for path, card in cards:
+        if card.address in seen:
+            errors.append(f"{path}.address: {card.address} is another card's too; give each its own")
+        seen.add(card.address)
+        if card.numa >= len(fleet.numa):
+            errors.append(f"{path}.numa: expected one of the {len(fleet.numa)} NUMA nodes, found {card.numa}")
     return errors

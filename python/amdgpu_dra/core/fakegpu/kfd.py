@@ -5,11 +5,13 @@ from collections.abc import Iterator
 
 from amdgpu_dra.core.fakegpu.fleet import FleetSpec
 from amdgpu_dra.core.fakegpu.layout import Share, shares
-from amdgpu_dra.core.fakegpu.links import cpu_links, gpu_links, link_text, rows_of
+from amdgpu_dra.core.fakegpu.links import cpu_joined, cpu_links, gpu_links, link_text, rows_of
 from amdgpu_dra.core.gpu import PciAddress
 
 KFD = "devices/virtual/kfd/kfd"
 _AMD = 0x1002
+# HSA_CAP_FLAGS_COHERENTHOSTACCESS: the host reads and writes its memory as its own.
+_COHERENT = 0x10000000
 
 type File = tuple[str, str]
 
@@ -71,10 +73,11 @@ def _cpu_node(fleet: FleetSpec, numa: int, everyone: list[Share]) -> Iterator[Fi
         "io_links_count": len(links[0]),
         "p2p_links_count": len(links[1]),
         "cpu_core_id_base": node.core_id_base,
+        "hive_id": next((s.gpu.hive for s in everyone if s.gpu.numa == numa and cpu_joined(fleet, s)), 0),
         "max_engine_clk_ccompute": fleet.cpu_clock,
     }
     folder = f"{KFD}/topology/nodes/{numa}"
-    keys = [*_COMMON, *(_NEWER if fleet.kernel == "7.x" else []), "max_engine_clk_ccompute"]
+    keys = [*_COMMON, *(_NEWER if fleet.kernel != "6.8" else []), "max_engine_clk_ccompute"]
     yield from _node(folder, "\n", "0\n", keys, values)
     yield f"{folder}/mem_banks/0/properties", _bank(0, node.memory, node.width, node.clock)
     for kind, number, row in rows_of(links):
@@ -83,37 +86,39 @@ def _cpu_node(fleet: FleetSpec, numa: int, everyone: list[Share]) -> Iterator[Fi
 
 def _gpu_node(fleet: FleetSpec, share: Share, everyone: list[Share], taken: set[int]) -> Iterator[File]:
     folder, links = f"{KFD}/topology/nodes/{share.node}", gpu_links(fleet, share, everyone)
-    newer = fleet.kernel == "7.x"
-    keys = [*_COMMON, *(_NEWER if newer else []), *_GPU_ONLY, *(["capability2"] if newer else []), *_GPU_LAST]
+    newer, newest = fleet.kernel != "6.8", fleet.kernel == "7.x"
+    keys = [*_COMMON, *(_NEWER if newer else []), *_GPU_ONLY, *(["capability2"] if newest else []), *_GPU_LAST]
     values = _properties(fleet, share) | {"io_links_count": len(links[0]), "p2p_links_count": len(links[1])}
     ident = gpu_id(share, taken)
-    name = "ip discovery\n" if share.model.gfx >= 90402 else "aldebaran\n"  # noqa: PLR2004 - MI200 has a name of its own
-    yield from _node(folder, name, f"{ident}\n", [*keys, "max_engine_clk_ccompute"], values)
-    yield f"{folder}/mem_banks/0/properties", _bank(1, share.memory, share.model.bank_width, share.model.bank_clock)
+    yield from _node(folder, f"{share.family.name}\n", f"{ident}\n", [*keys, "max_engine_clk_ccompute"], values)
+    yield f"{folder}/mem_banks/0/properties", _bank(1, share.memory, share.family.bank_width, share.family.bank_clock)
     for kind, number, row in rows_of(links):
         yield f"{folder}/{kind}/{number}/properties", link_text(share.node, row)
 
 
 def _properties(fleet: FleetSpec, share: Share) -> dict[str, int]:
-    model, gpu = share.model, share.gpu
+    model, family, gpu = share.model, share.family, share.gpu
     units = model.compute_units // share.count
-    sdma = model.sdma // share.count
-    return model.constants | {
-        "simd_count": units * model.simd_per_cu,
+    sdma = family.sdma * share.xccs
+    coherent = _COHERENT if cpu_joined(fleet, share) else 0
+    return {
+        **family.constants,
+        "capability": family.constants["capability"] | coherent,
+        "simd_count": units * family.simd_per_cu,
         "mem_banks_count": 1,
-        "caches_count": units + 2 * model.cache_groups * share.xccs + 2,
+        "caches_count": units + 2 * family.cache_groups * share.xccs + family.shared_caches,
         "simd_id_base": share.simd_id_base,
-        "array_count": model.arrays * share.xccs,
-        "cu_per_simd_array": model.cu_per_array,
-        "simd_per_cu": model.simd_per_cu,
+        "array_count": family.arrays * share.xccs,
+        "cu_per_simd_array": family.cu_per_array,
+        "simd_per_cu": family.simd_per_cu,
         "max_slots_scratch_cu": 32,
-        "gfx_target_version": model.gfx,
+        "gfx_target_version": family.target,
         "vendor_id": _AMD,
         "device_id": model.vf_id if gpu.virtual else model.device_id,
         "location_id": location_id(gpu.address, share.index if share.count > 1 else 0),
         "domain": gpu.address.domain,
         "drm_render_minor": share.drm.render,
-        "hive_id": gpu.hive,
+        "hive_id": hive_id(share),
         "num_sdma_engines": min(2, sdma),
         "num_sdma_xgmi_engines": sdma - min(2, sdma),
         "cwsr_size": 22687744,
@@ -121,12 +126,20 @@ def _properties(fleet: FleetSpec, share: Share) -> dict[str, int]:
         "unique_id": unique_id(fleet, share),
         "num_xcc": share.xccs,
         "max_engine_clk_ccompute": fleet.cpu_clock,
+        **gpu.kfd,
     }
 
 
 def location_id(address: PciAddress, index: int) -> int:
     """Bus and devfn; of a GPU with several nodes the index of the partition is or-ed in."""
     return address.bus << 8 | address.device << 3 | address.function | index
+
+
+def hive_id(share: Share) -> int:
+    """The GPU's hive; of a GPU in none that is partitioned, its bus and devfn (kfd_device.c)."""
+    address = share.gpu.address
+    own = location_id(address, 0) if share.count > 1 else 0
+    return share.gpu.hive or own
 
 
 def unique_id(fleet: FleetSpec, share: Share) -> int:

@@ -1,10 +1,12 @@
-"""Who gets which number: DRM minors, KFD nodes, memory. All the arithmetic of the fake node stands here."""
+"""Who gets which number: DRM minors and KFD nodes. The numbering of the fake node stands here."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from amdgpu_dra.core.fakegpu.families import FAMILIES, Family
 from amdgpu_dra.core.fakegpu.fleet import FleetSpec, GpuSpec
-from amdgpu_dra.core.fakegpu.models import MODELS, RESERVED, Model
+from amdgpu_dra.core.fakegpu.memory import memory_of
+from amdgpu_dra.core.models import MODELS, Model
 
 DRM_MAJOR = 226
 FIRST_RENDER = 128
@@ -12,7 +14,6 @@ FIRST_RENDER = 128
 XCPS = 8
 # The kernel's legacy minors: card0 … card63. What comes after them gets no DRM node.
 LEGACY_CARDS = 64
-_PAGE = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,11 @@ class Share:
     def xccs(self) -> int:
         """XCCs of this partition."""
         return self.model.xccs // self.count
+
+    @property
+    def family(self) -> Family:
+        """What KFD shows of every GPU of this target."""
+        return FAMILIES[self.model.gfx]
 
 
 def drm_devices(fleet: FleetSpec) -> dict[int, list[Drm | None]]:
@@ -79,20 +85,9 @@ def shares(fleet: FleetSpec) -> Iterator[Share]:
                 index=index,
                 count=count,
                 node=node,
-                memory=memory_of(gpu, model, count, index),
+                memory=memory_of(fleet, gpu, count, index),
                 drm=own,
                 simd_id_base=base,
             )
             node += 1
-            base += model.arrays * model.cu_per_array
-
-
-def memory_of(gpu: GpuSpec, model: Model, count: int, index: int) -> int:
-    """Bytes of a partition: its memory range, of which the last is short of the driver's share, by its sharers."""
-    if gpu.vram is not None and count == 1:
-        return gpu.vram
-    ranges = int((gpu.memory or "NPS1").removeprefix("NPS"))
-    sharers = max(1, count // ranges)
-    own_range = index // sharers
-    size = model.memory // ranges - (RESERVED if own_range == ranges - 1 else 0)
-    return size // sharers // _PAGE * _PAGE
+            base += FAMILIES[model.gfx].arrays * FAMILIES[model.gfx].cu_per_array

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 
+from amdgpu_dra.core.fakegpu.families import FAMILIES
 from amdgpu_dra.core.fakegpu.fleet import FleetSpec, GpuSpec
 from amdgpu_dra.core.fakegpu.layout import DRM_MAJOR, Drm, drm_devices
-from amdgpu_dra.core.fakegpu.models import MODELS, RESERVED, Model
+from amdgpu_dra.core.fakegpu.memory import vram_of
 from amdgpu_dra.core.gpu import paths
+from amdgpu_dra.core.models import MODELS, Model
 
 type File = tuple[str, str]
 
@@ -48,22 +50,24 @@ def render_links(fleet: FleetSpec) -> Iterator[tuple[str, str]]:
 
 def _gpu_files(fleet: FleetSpec, gpu: GpuSpec, model: Model) -> Iterator[File]:
     folder = folder_of(gpu)
+    family = FAMILIES[model.gfx]
     device = model.vf_id if gpu.virtual else model.device_id
     texts = {
         "vendor": "0x1002",
         "device": f"{device:#06x}",
         "subsystem_vendor": "0x1002",
         "subsystem_device": f"{model.device_id:#06x}",
-        "class": f"{model.pci_class:#08x}",
+        "class": f"{family.pci_class:#08x}",
         "revision": f"{model.revision:#04x}",
         "numa_node": str(gpu.numa),
-        "current_link_speed": "32.0 GT/s PCIe",
+        "current_link_speed": family.pcie_speed,
         "current_link_width": "16",
-        "mem_info_vram_total": str(model.memory - RESERVED if gpu.vram is None else gpu.vram),
-        "unique_id": f"{gpu.unique_id:016x}",
+        "mem_info_vram_total": str(vram_of(gpu)),
     }
-    if model.product_name is not None and not gpu.virtual:
-        texts["product_name"] = model.product_name
+    if family.has_unique_id:
+        texts["unique_id"] = f"{gpu.unique_id:016x}"
+    if family.has_fru and not gpu.virtual:
+        texts["product_name"] = model.product
     if gpu.compute is not None:
         texts["current_compute_partition"] = gpu.compute
         texts["current_memory_partition"] = gpu.memory or "NPS1"

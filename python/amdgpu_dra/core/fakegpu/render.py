@@ -2,6 +2,7 @@
 
 from amdgpu_dra.core.fakegpu.fleet import Fault, FleetSpec
 from amdgpu_dra.core.fakegpu.kfd import render_kfd
+from amdgpu_dra.core.fakegpu.others import render_other_links, render_others
 from amdgpu_dra.core.fakegpu.pci import render_links, render_pci, writable_files
 from amdgpu_dra.core.gpu import TreeText, Unreadable
 
@@ -12,8 +13,8 @@ def render(fleet: FleetSpec) -> TreeText:
     Raises:
         ValueError: a fault names a file or folder that the tree does not have.
     """
-    files: dict[str, str | Unreadable] = dict([*render_kfd(fleet), *render_pci(fleet)])
-    links = dict(render_links(fleet))
+    files: dict[str, str | Unreadable] = dict([*render_kfd(fleet), *render_pci(fleet), *render_others(fleet)])
+    links = dict([*render_links(fleet), *render_other_links(fleet)])
     for fault in fleet.faults:
         _spoil(TreeText(files=files, links=links), files, links, fault)
     return TreeText(files=files, links=links, writable=frozenset(writable_files(fleet)) & files.keys())

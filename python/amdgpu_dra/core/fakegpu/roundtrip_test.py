@@ -3,12 +3,17 @@
 from dataclasses import replace
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amdgpu_dra.core.fakegpu import MODELS, FleetSpec, GpuSpec, render
-from amdgpu_dra.core.gpu import Gpu, Unreadable, parse
+from amdgpu_dra.core.fakegpu import FAMILIES, MODELS, FleetSpec, GpuSpec, render
+from amdgpu_dra.core.gpu import Gpu, PciAddress, Unreadable, parse
+from amdgpu_dra.edge.faketree import bundled_fleets, read_fleet
 from amdgpu_dra.testing.strategies import fleets
+
+# One has faults, one more DRM devices than there are minors; cases_test says what each lacks.
+SHORT_OF_PARTITIONS = ("mi300x-8-broken", "mi300x-8-63")
 
 
 def stated(fleet: FleetSpec) -> list[dict[str, object]]:
@@ -18,12 +23,12 @@ def stated(fleet: FleetSpec) -> list[dict[str, object]]:
 
 def _stated(gpu: GpuSpec, fleet: FleetSpec) -> dict[str, object]:
     model = MODELS[gpu.model]
-    count = model.partitions(gpu.compute)
+    family, count = FAMILIES[model.gfx], model.partitions(gpu.compute)
     return {
         "address": gpu.address,
         "device_id": f"{model.vf_id if gpu.virtual else model.device_id:#06x}",
-        "product_name": None if gpu.virtual else model.product_name,
-        "unique_id": f"{gpu.unique_id:016x}",
+        "product_name": model.product if family.has_fru and not gpu.virtual else None,
+        "unique_id": f"{gpu.unique_id:016x}" if family.has_unique_id else None,
         "numa_node": gpu.numa,
         "pcie_root": gpu.pcie_root,
         "hive_id": gpu.hive or None,
@@ -36,6 +41,37 @@ def _stated(gpu: GpuSpec, fleet: FleetSpec) -> dict[str, object]:
         "writable": bool(model.legal) and not gpu.virtual,
         "per_gpu": bool(model.legal) and not gpu.virtual and fleet.kernel == "7.x",
         "driver": fleet.driver_version,
+        "revision": f"{model.revision:#04x}",
+        "gfx": {model.gfx},
+        "link": (family.pcie_speed, 16),
+        "vram": _own_memory(gpu),
+        "unified": model.is_apu and (gpu.compute is not None or gpu.vram is None or gpu.vram < _host_half(fleet)),
+        "available": model.legal["NPS1" if fleet.kernel != "7.x" else gpu.memory or "NPS1"]
+        if model.legal and not gpu.virtual
+        else (),
+        "memory_modes": tuple(model.legal) if fleet.kernel == "7.x" and not gpu.virtual else (),
+        "linked": _peers(gpu, fleet),
+    }
+
+
+def _own_memory(gpu: GpuSpec) -> int:
+    """Bytes of the GPU's own memory: all but 16 MiB, or what the fleet says; an APU has none unless it says so."""
+    if gpu.vram is not None:
+        return gpu.vram
+    return max(0, MODELS[gpu.model].memory - (16 << 20))
+
+
+def _host_half(fleet: FleetSpec) -> int:
+    """Half of the host's pages."""
+    return sum(node.memory // 4096 for node in fleet.numa) // 2 * 4096
+
+
+def _peers(gpu: GpuSpec, fleet: FleetSpec) -> set[tuple[PciAddress, str]]:
+    """Every other GPU and how it is linked; through the hive if both are in it."""
+    return {
+        (other.address, "xgmi" if gpu.hive and gpu.hive == other.hive else "pcie")
+        for other in fleet.gpus
+        if other is not gpu
     }
 
 
@@ -58,6 +94,19 @@ def seen(gpu: Gpu, driver: str | None) -> dict[str, object]:
         "writable": gpu.mode_writable,
         "per_gpu": gpu.per_gpu_config,
         "driver": driver,
+        "revision": gpu.revision,
+        "gfx": {part.gfx_target for part in gpu.partitions},
+        "link": (gpu.pcie_link_speed, gpu.pcie_link_width),
+        "vram": gpu.vram,
+        "unified": gpu.partitions[0].unified_memory,
+        "available": gpu.compute_modes,
+        "memory_modes": gpu.memory_modes,
+        "linked": {
+            (link.peer[0], link.kind)
+            for part in gpu.partitions
+            for link in part.links
+            if link.peer and link.peer[0] != gpu.address
+        },
     }
 
 
@@ -68,6 +117,28 @@ def test_parse_gives_back_what_was_rendered(fleet: FleetSpec) -> None:
 
     assert stated(fleet) == [seen(gpu, inventory.driver_version) for gpu in inventory.gpus]
     assert inventory.problems == ()
+    assert inventory.kfd is not None
+    assert inventory.kfd.major == fleet.kfd_major
+
+
+@pytest.mark.parametrize("name", [name for name in bundled_fleets() if name not in SHORT_OF_PARTITIONS])
+def test_bundled_fleets_are_read_back(name: str) -> None:
+    """Each bundled fleet, and with them each row of the model table, passes the same comparison."""
+    fleet = read_fleet(name)
+    inventory = parse(render(fleet))
+
+    assert stated(fleet) == [seen(gpu, inventory.driver_version) for gpu in inventory.gpus]
+
+
+@given(fleets())
+def test_partitions_divide_the_memory_of_their_gpu(fleet: FleetSpec) -> None:
+    """What partitions have together is the GPU's own memory, short of less than a page each; on an APU the host's."""
+    for gpu in parse(render(fleet)).gpus:
+        total = sum(part.memory or 0 for part in gpu.partitions)
+        whole = gpu.vram or 0
+        if gpu.partitions[0].unified_memory:
+            whole = _host_half(fleet) // (len(fleet.numa) if gpu.compute_mode else 1)
+        assert whole - 4096 * len(gpu.partitions) < total <= whole
 
 
 @given(fleets())

@@ -77,6 +77,14 @@ def positive(text: str) -> int:
     return value
 
 
+def size(text: str) -> int:
+    """A decimal from zero up: an APU without memory of its own says 0."""
+    value = decimal(text)
+    if value < 0:
+        raise ValueError("expected a number of bytes")
+    return value
+
+
 def hexadecimal_id(text: str) -> str:
     """A PCI id as sysfs writes it: `0x74a1`."""
     if not (text.startswith("0x") and len(text) <= 10):  # noqa: PLR2004 - 0x and at most eight digits

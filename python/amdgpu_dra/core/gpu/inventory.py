@@ -70,7 +70,8 @@ class Partition:
     Attributes:
         gpu: address of the GPU it belongs to.
         index: 0 … count-1, from KFD's location, never from the order of nodes.
-        memory: bytes of its KFD memory bank; on an APU it is system memory (`unified_memory`).
+        memory: bytes of its KFD memory bank: what the kernel lets it use.
+        unified_memory: that memory is the host's: an APU's.
         compute_units, simd_units, xccs: as KFD counts them for this partition.
         gfx_target: `gfx942`.
         unique_id: KFD's, which on newer kernels differs between the partitions of one GPU.
@@ -99,6 +100,8 @@ class Gpu:
     Attributes:
         compute_mode, memory_mode: upper case as the kernel writes them, None where it has no such file or cannot say.
         compute_modes, memory_modes: what the kernel offers now, in its order; empty if it offers none.
+        vram: bytes of its own memory, 0 on an APU that has none; the driver's view, which partitions do not divide.
+        hive_id: of its xGMI hive; None if it is in none.
         mode_writable: its compute mode can be set: the file has a write bit.
         per_gpu_config: it has the folder `compute_partition_config`, as kernels do that switch one GPU beside others.
         memory_alloc_mode: CAPPING (partitions of a memory range divide it) or ALL (each may use all of it).

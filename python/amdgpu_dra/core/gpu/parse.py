@@ -12,6 +12,9 @@ from amdgpu_dra.core.gpu.kfd import KfdNode, parse_kfd
 from amdgpu_dra.core.gpu.pci import PciFacts, parse_pci
 from amdgpu_dra.core.gpu.tree import TreeText
 
+# The link of an APU to the CPU on its own package (kfd_crat.c, KFD_CRAT_INTRA_SOCKET_WEIGHT).
+_ON_PACKAGE = ("xgmi", 13)
+
 
 def parse(tree: TreeText) -> Inventory:
     """The inventory of a tree. Never raises: what cannot be used becomes a problem and costs what it concerns.
@@ -73,7 +76,9 @@ def _gpu(reader: Reader, address: PciAddress, group: dict[int, KfdNode], facts: 
     if not group:
         reader.note(f"{paths.PCI_DEVICES}/{address}", "is bound to amdgpu and has no node in KFD", f"GPU {address}")
     parts = tuple(_partition(reader, address, index, group[index], drm) for index in sorted(group))
-    hives = {node.properties.get("hive_id", 0) for node in group.values()} - {0}
+    if facts.vram is not None:
+        parts = tuple(_in_host_memory(part, facts.vram) for part in parts)
+    hives = {node.properties.get("hive_id", 0) for node in group.values()} - {0, _alone(address)}
     return Gpu(
         address=address,
         vendor_id=facts.vendor_id,
@@ -97,6 +102,16 @@ def _gpu(reader: Reader, address: PciAddress, group: dict[int, KfdNode], facts: 
         has_pci=facts.found,
         partitions=parts,
     )
+
+
+def _in_host_memory(part: Partition, vram: int) -> Partition:
+    """Marks a partition that may use more than the GPU has: then its memory is the host's (kernel: apu_prefer_gtt)."""
+    return replace(part, unified_memory=part.unified_memory or (part.memory or 0) > vram)
+
+
+def _alone(address: PciAddress) -> int:
+    """What KFD writes as the hive of a partitioned GPU that is in none: its bus and devfn (kfd_device.c)."""
+    return address.bus << 8 | address.device << 3 | address.function
 
 
 def _kfd_device_id(group: dict[int, KfdNode]) -> str | None:
@@ -146,7 +161,9 @@ def _with_links(gpu: Gpu, group: dict[int, KfdNode], indices: dict[int, tuple[Pc
             )
             for link in group[part.index].links
         )
-        numa |= {link.numa_node for link in links if link.direct and link.numa_node is not None}
-        parts.append(replace(part, links=links))
+        host = [link for link in links if link.direct and link.numa_node is not None]
+        numa |= {link.numa_node for link in host}
+        on_package = any((link.kind, link.weight) == _ON_PACKAGE for link in host)
+        parts.append(replace(part, links=links, unified_memory=part.unified_memory or on_package))
     known = gpu.numa_node if gpu.numa_node is not None or len(numa) != 1 else numa.pop()
     return replace(gpu, partitions=tuple(parts), numa_node=known)

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from amdgpu_dra.core.gpu import paths
-from amdgpu_dra.core.gpu.fields import Reader, decimal, hexadecimal_id, mode, modes, positive
+from amdgpu_dra.core.gpu.fields import Reader, decimal, hexadecimal_id, mode, modes, positive, size
 from amdgpu_dra.core.gpu.inventory import PciAddress
 
 _AMD = "0x1002"
@@ -67,7 +67,7 @@ def _facts(reader: Reader, folder: str, name: str, vendor: str | None) -> PciFac
         pcie_root=_pcie_root(reader.tree.find_target(folder)),
         link_speed=reader.find_text(f"{folder}/current_link_speed", costs("pcieLinkSpeed")),
         link_width=reader.find(f"{folder}/current_link_width", costs("pcieLinkWidth"), positive),
-        vram=reader.find(f"{folder}/mem_info_vram_total", costs("memory"), positive),
+        vram=reader.find(f"{folder}/mem_info_vram_total", costs("memory"), size),
         compute_mode=reader.find(f"{folder}/{paths.COMPUTE_MODE}", costs("partitionProfile"), mode),
         memory_mode=reader.find(f"{folder}/{paths.MEMORY_MODE}", costs("partitionProfile"), mode),
         compute_modes=reader.find(f"{folder}/available_compute_partition", costs("compute modes"), modes) or (),

@@ -92,6 +92,11 @@ def _memory(gpu: Gpu, whole: int, count: int, index: int) -> int | None:
     return own // (1 if gpu.memory_alloc_mode == _SHARED else sharers) // _PAGE * _PAGE
 
 
+def _memory_now(gpu: Gpu, count: int, index: int) -> int | None:
+    """What KFD shows of a partition, if the GPU is cut into so many now: the host's memory follows no rule of ours."""
+    return next((part.memory for part in gpu.partitions if part.index == index and count == count_now(gpu)), None)
+
+
 def _ranges(memory_mode: str | None) -> int | None:
     digits = (memory_mode or "").removeprefix("NPS")
     return int(digits) or None if digits.isascii() and digits.isdigit() else None
@@ -102,7 +107,7 @@ def _plan(gpu: Gpu, whole: _Whole, count: int, index: int) -> Partition:
     return Partition(
         gpu=gpu.address,
         index=index,
-        memory=None if whole.memory is None else _memory(gpu, whole.memory, count, index),
+        memory=_memory_now(gpu, count, index) if whole.memory is None else _memory(gpu, whole.memory, count, index),
         unified_memory=first.unified_memory,
         compute_units=_share(whole.compute_units, count),
         simd_units=_share(whole.simd_units, count),

@@ -1,7 +1,9 @@
 """The plan of a mode is what KFD shows once the GPU is in it."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,44 +16,23 @@ from amdgpu_dra.testing.strategies import fleets
 
 ADDRESS = PciAddress(0, 5, 0)
 
-# Recorded or published bytes, apart from any arithmetic of ours:
-# whole GPU, XCCs, memory mode -> compute mode -> bytes of each partition.
-RECORDED: dict[tuple[str, int, int, str], dict[str, list[int]]] = {
-    ("MI300X", 206141652992, 8, "NPS1"): {
-        "SPX": [206141652992],
-        "DPX": [103070826496] * 2,
-        "QPX": [51535413248] * 4,
-        "CPX": [25767706624] * 8,
-    },
-    ("MI300X", 206141652992, 8, "NPS2"): {"DPX": [103079215104, 103062437888]},
-    ("MI300X", 206141652992, 8, "NPS4"): {
-        "QPX": [51539607552] * 3 + [51522830336],
-        "CPX": [25769803776] * 6 + [25761415168] * 2,
-    },
-    ("MI308X", 206141652992, 4, "NPS1"): {
-        "SPX": [206141652992],
-        "DPX": [103070826496] * 2,
-        "CPX": [51535413248] * 4,
-    },
-    ("MI308X", 206141652992, 4, "NPS4"): {"CPX": [51539607552] * 3 + [51522830336]},
-    ("MI325X", 274861129728, 8, "NPS1"): {
-        "SPX": [274861129728],
-        "DPX": [137430564864] * 2,
-        "QPX": [68715282432] * 4,
-        "CPX": [34357641216] * 8,
-    },
-    ("MI325X", 274861129728, 8, "NPS4"): {"CPX": [34359738368] * 6 + [34351349760] * 2},
-    ("MI350X", 309220868096, 8, "NPS1"): {
-        "SPX": [309220868096],
-        "DPX": [154610434048] * 2,
-        "QPX": [77305217024] * 4,
-        "CPX": [38652608512] * 8,
-    },
-    ("MI350X", 309220868096, 8, "NPS2"): {
-        "DPX": [154618822656, 154602045440],
-        "CPX": [38654705664] * 4 + [38650511360] * 4,
-    },
-}
+RECORDS = Path("python/amdgpu_dra/core/fakegpu/testdata/recorded_memory.json")
+
+
+def _recorded() -> dict[tuple[str, int, int, str], dict[str, list[int]]]:
+    """Recorded or published bytes, apart from any arithmetic of ours.
+
+    Model, whole GPU, XCCs, memory mode -> compute mode -> bytes of each partition.
+    """
+    found: dict[tuple[str, int, int, str], dict[str, list[int]]] = {}
+    for row in json.loads(RECORDS.read_text()):
+        if row["memory_mode"] is not None:
+            key = (row["model"], row["whole"], row["xccs"], row["memory_mode"])
+            found.setdefault(key, {})[row["compute_mode"]] = [size for size, n in row["bytes"] for _ in range(n)]
+    return found
+
+
+RECORDED = _recorded()
 
 
 def _gpu(vram: int | None, xccs: int, memory_mode: str, mode: str, rows: dict[str, list[int]]) -> Gpu:
