@@ -1,0 +1,2 @@
+"""tmp"""
+def estimate(checked): return 0
