@@ -55,7 +55,9 @@ class Calls:
         if function in _CONVERSIONS and len(args) == 1 and args[0].constant:
             return constant(apply(args[0].value))
         if self._counting:
-            return Step(run=_counted(function, self._overload_id(node), [arg.run for arg in args], apply))
+            # Go computes both arguments of a call before it looks for errors, but not for these two.
+            eager = len(args) <= 2 and function != "format" and not (function in _PATTERNS and args[1].constant)  # noqa: PLR2004 (two arguments)
+            return Step(run=_counted((function, self._overload_id(node)), [arg.run for arg in args], apply, eager=eager))
         if function in _FOLDED and all(arg.fixed for arg in args):
             return _folded(apply, [arg.value for arg in args])
         return Step(run=self._quick(function, args, apply))
@@ -122,9 +124,9 @@ def _dispatch(function: str, candidates: tuple[Overload, ...]) -> Apply:
     return apply
 
 
-def _counted(function: str, overload: str, runs: list[Run], apply: Apply) -> Run:
+def _counted(name: tuple[str, str], runs: list[Run], apply: Apply, *, eager: bool) -> Run:
     """A call that charges for itself, with errors of arguments as well, as long as Go has computed them all."""
-    eager = len(runs) <= 2 and function != "format"  # noqa: PLR2004 (two arguments)
+    function, overload = name
 
     def run(frame: Frame) -> Value:
         fault: CelRuntimeError | None = None

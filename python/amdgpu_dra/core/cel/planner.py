@@ -173,41 +173,27 @@ class _Planner:
             return constant(tuple(step.value for step in steps))
 
         def run(frame: Frame) -> Value:
-            if not optional:
-                value: Value = tuple([part(frame) for part in runs])
-            else:
-                value = tuple(_present(runs, optional, frame))
-            if counting:
-                charge(frame, LIST_COST)
-            return value
+            try:
+                return tuple(_present(runs, optional, frame) if optional else [part(frame) for part in runs])
+            finally:
+                if counting:
+                    charge(frame, LIST_COST)
 
         return Step(run=run)
 
     def _map(self, node: MapOf) -> Step:
         entries = [self._entry(entry) for entry in node.entries]
         counting = self._counting
+        if all(key.constant and value.constant for key, value, _ in entries):
+            return constant(_entries(entries, []))
 
         def run(frame: Frame) -> Value:
-            out: dict[Value, Value] = {}
-            for key, value, optional in entries:
-                name, found = key.run(frame), value.run(frame)
-                if optional:
-                    if not isinstance(found, Optional):
-                        raise CelRuntimeError("cannot initialize optional entry from a value that is not optional")
-                    if not found.present:
-                        continue
-                    found = found.value
-                out[map_key(name)] = found
-            if counting:
-                charge(frame, MAP_COST)
-            return out
-
-        if all(key.constant and value.constant for key, value, _ in entries):
-            self_counting, counting = counting, False
             try:
-                return constant(run([]))
-            except CelRuntimeError:
-                counting = self_counting
+                return _entries(entries, frame)
+            finally:
+                if counting:
+                    charge(frame, MAP_COST)
+
         return Step(run=run)
 
     def _entry(self, entry: Entry) -> tuple[Step, Step, bool]:
@@ -220,9 +206,11 @@ class _Planner:
         counting, name = self._counting, node.name.removeprefix(".")
 
         def run(frame: Frame) -> Value:
-            found = [value(frame) for value in values]
-            if counting:
-                charge(frame, STRUCT_COST)
+            try:
+                found = [value(frame) for value in values]
+            finally:
+                if counting:
+                    charge(frame, STRUCT_COST)
             if zero is None:
                 raise CelRuntimeError(f"unknown type '{name}'")
             return found[-1] if found else zero
@@ -312,6 +300,21 @@ def _or(left: Run, right: Run, *, unwrap: bool) -> Run:
         return value.value if unwrap else value
 
     return run
+
+
+def _entries(entries: list[tuple[Step, Step, bool]], frame: Frame) -> Value:
+    """A map, without optional entries that are absent; of entries with one key the last."""
+    out: dict[Value, Value] = {}
+    for key, value, optional in entries:
+        name, found = key.run(frame), value.run(frame)
+        if optional:
+            if not isinstance(found, Optional):
+                raise CelRuntimeError("cannot initialize optional entry from a value that is not optional")
+            if not found.present:
+                continue
+            found = found.value
+        out[map_key(name)] = found
+    return out
 
 
 def _present(runs: list[Run], optional: frozenset[int], frame: Frame) -> list[Value]:
