@@ -78,10 +78,10 @@ def _read_cidr(text: str) -> Value:
     address, slash, bits = text.rpartition("/")
     try:
         ip = _parse(address)
-        if not slash or not _BITS.fullmatch(bits) or int(bits) > ip.max_prefixlen:
-            raise ValueError("bad bits after slash")
     except ValueError as fault:
         raise CelRuntimeError(f"network address parse error during conversion from string: {fault}") from None
+    if not slash or not _BITS.fullmatch(bits) or int(bits) > ip.max_prefixlen:
+        raise CelRuntimeError("network address parse error during conversion from string: bad bits after slash")
     return Network(ip, int(bits))
 
 
@@ -160,7 +160,9 @@ FUNCTIONS: Functions = {
     "isUnspecified": (overload("ip_is_unspecified", "IP.() bool", lambda address: address.ip.is_unspecified),),
     "isLoopback": (overload("ip_is_loopback", "IP.() bool", lambda address: address.ip.is_loopback),),
     "isLinkLocalMulticast": (overload("ip_is_link_local_multicast", "IP.() bool", _link_local_multicast),),
-    "isLinkLocalUnicast": (overload("ip_is_link_local_unicast", "IP.() bool", lambda address: address.ip.is_link_local),),
+    "isLinkLocalUnicast": (
+        overload("ip_is_link_local_unicast", "IP.() bool", lambda address: address.ip.is_link_local),
+    ),
     "isGlobalUnicast": (overload("ip_is_global_unicast", "IP.() bool", _global_unicast),),
     "isIP": (overload("is_ip", "(string) bool", _is_ip),),
     "cidr": (overload("string_to_cidr", "(string) CIDR", _read_cidr),),

@@ -92,9 +92,10 @@ def test_attribute(operand: Step, key: Qualifier, *, wide: bool, counting: bool)
             if not target.present:
                 return False
             target = target.value
-        found = has_element(target, name)
-        if counting:
-            charge(frame, 1)
-        return found
+        try:
+            return has_element(target, name)
+        finally:
+            if counting:
+                charge(frame, 1)
 
     return test

@@ -9,21 +9,26 @@ from amdgpu_dra.core.cel.errors import CelRuntimeError, no_such_overload
 from amdgpu_dra.core.cel.frames import Frame, Run, Step, charge, constant
 from amdgpu_dra.core.cel.guards import Guard, guard, known
 from amdgpu_dra.core.cel.index import is_in
+from amdgpu_dra.core.cel.kinds import DYN, CelType, list_of
+from amdgpu_dra.core.cel.nameformats import Format
 from amdgpu_dra.core.cel.operators import compare
 from amdgpu_dra.core.cel.overloads import Overload
 from amdgpu_dra.core.cel.patterns import compile_pattern
 from amdgpu_dra.core.cel.runtime_cost import call_cost
+from amdgpu_dra.core.cel.semver import Semver
 from amdgpu_dra.core.cel.syntax import Call, Node
-from amdgpu_dra.core.cel.values import Uint, Value, equal, unlike
+from amdgpu_dra.core.cel.values import Uint, Value, contains, equal, type_name, unlike
 
 __all__ = ["Calls"]
 
 type Apply = Callable[..., Value]
 
-_CONVERSIONS = frozenset("bool bytes double dyn duration int string timestamp type uint".split())
+_CONVERSIONS = frozenset(["bool", "bytes", "double", "dyn", "duration", "int", "string", "timestamp", "type", "uint"])
 _PATTERNS = frozenset({"matches", "find", "findAll"})
 # Cheap and free of effects: with fixed arguments their result is fixed.
-_FOLDED = frozenset("quantity isQuantity semver isSemver ip isIP cidr isCIDR url isURL lowerAscii upperAscii".split())
+_FOLDED = frozenset(["quantity", "isQuantity", "semver", "isSemver", "ip", "isIP", "cidr", "isCIDR", "url", "isURL", "lowerAscii", "upperAscii"])
+# What Go cannot look up in the set that it makes of a constant list.
+_UNHASHABLE = (bytes, Semver, Format)
 _ATOMS = (str, bool, int, float, type(None))
 _ORDERINGS: dict[str, tuple[bool, bool, bool]] = {
     "_<_": (True, False, False),
@@ -57,7 +62,9 @@ class Calls:
         if self._counting:
             # Go computes both arguments of a call before it looks for errors, but not for these two.
             eager = len(args) <= 2 and function != "format" and not (function in _PATTERNS and args[1].constant)  # noqa: PLR2004 (two arguments)
-            return Step(run=_counted((function, self._overload_id(node)), [arg.run for arg in args], apply, eager=eager))
+            return Step(
+                run=_counted((function, self._overload_id(node)), [arg.run for arg in args], apply, eager=eager)
+            )
         if function in _FOLDED and all(arg.fixed for arg in args):
             return _folded(apply, [arg.value for arg in args])
         return Step(run=self._quick(function, args, apply))
@@ -105,11 +112,18 @@ class Calls:
         return lambda frame: apply(*[run(frame) for run in runs])
 
 
+def _judged(candidate: Overload) -> tuple[CelType, ...]:
+    """The types that arguments are judged by; of `flatten` Go looks at the list alone, not at what it holds."""
+    if candidate.id.startswith("list_flatten"):
+        return (list_of(DYN), *candidate.params[1:])
+    return candidate.params
+
+
 def _dispatch(function: str, candidates: tuple[Overload, ...]) -> Apply:
     """Chooses by the arguments' values."""
     rows: list[tuple[list[tuple[int, Guard]], Apply]] = []
     for candidate in candidates:
-        tests = [(place, test) for place, kind in enumerate(candidate.params) if (test := guard(kind)) is not None]
+        tests = [(place, test) for place, kind in enumerate(_judged(candidate)) if (test := guard(kind)) is not None]
         rows.append((tests, candidate.run))
 
     def apply(*args: Value) -> Value:
@@ -170,19 +184,18 @@ def _folded(apply: Apply, values: list[Value]) -> Step:
 def _membership(wanted: Run, members: tuple[Value, ...], *, empty: bool) -> Step:
     if empty:
         return constant(False)
-    if all(isinstance(member, str) for member in members):
-        names = frozenset(members)
+    names = frozenset(member for member in members if isinstance(member, str))
+    others = tuple(member for member in members if not isinstance(member, str))
 
-        def among(frame: Frame) -> Value:
-            value = wanted(frame)
-            return type(value) is str and value in names
+    def among(frame: Frame) -> Value:
+        value = wanted(frame)
+        if type(value) is str:
+            return value in names
+        if isinstance(value, _UNHASHABLE):
+            raise CelRuntimeError(f"internal error: hash of unhashable type {type_name(value)}")
+        return isinstance(value, _ATOMS) and contains(others, value)
 
-        return Step(run=among)
-    return Step(run=lambda frame: _is_member(wanted(frame), members))
-
-
-def _is_member(value: Value, members: tuple[Value, ...]) -> bool:
-    return isinstance(value, _ATOMS) and any(equal(value, member) for member in members)
+    return Step(run=among)
 
 
 def _equals_fixed(left: Run, value: Value, *, wanted: bool) -> Run:

@@ -14,8 +14,17 @@ from amdgpu_dra.core.cel.values import MAX_INT, Duration, Timestamp, Value
 __all__ = ["FUNCTIONS", "duration_text", "read_duration", "read_timestamp", "timestamp_text"]
 
 _SECOND = 10**9
-_UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": _SECOND, "m": 60 * _SECOND, "h": 3600 * _SECOND}
-_PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")  # noqa: RUF001 (both spellings of micro)
+_UNITS = {
+    "ns": 1,
+    "us": 10**3,
+    "µs": 10**3,
+    "μs": 10**3,
+    "ms": 10**6,
+    "s": _SECOND,
+    "m": 60 * _SECOND,
+    "h": 3600 * _SECOND,
+}
+_PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
 _DURATION = re.compile(rf"[+-]?(?:0|(?:{_PART.pattern})+)")
 _TIMESTAMP = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{1,2}):([0-9]{2}):([0-9]{2})(?:[.,]([0-9]+))?(Z|[+-][0-9]{2}:[0-9]{2})"
@@ -50,7 +59,7 @@ def read_timestamp(text: str) -> Value:
         raise bad
     *parts, fraction, zone = match.groups()
     try:
-        at = datetime(*map(int, parts), tzinfo=UTC)  # type: ignore[arg-type,misc] # six numbers # noqa: DTZ001
+        at = datetime(*map(int, parts), tzinfo=UTC)  # type: ignore[arg-type,misc] # six numbers
     except ValueError:
         raise bad from None
     offset = 0
@@ -72,10 +81,10 @@ def timestamp_text(value: Timestamp) -> str:
 
 
 def _zone(name: str) -> tzinfo:
-    """A zone by its name or as `+02:00`."""
+    """A zone by its name or as `+02:00`; components of a cluster run in UTC."""
     if ":" not in name:
         try:
-            return UTC if name in {"", "UTC"} else ZoneInfo(name)
+            return UTC if name in {"", "UTC", "Local"} else ZoneInfo(name)
         except (KeyError, ValueError, OSError):
             raise CelRuntimeError(f"unknown time zone {name}") from None
     match = _ZONE.fullmatch(name)

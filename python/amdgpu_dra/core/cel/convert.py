@@ -7,7 +7,17 @@ from amdgpu_dra.core.cel.clock import duration_text, read_duration, read_timesta
 from amdgpu_dra.core.cel.errors import CelRuntimeError
 from amdgpu_dra.core.cel.operators import moment, unsigned, whole
 from amdgpu_dra.core.cel.overloads import Functions, overload
-from amdgpu_dra.core.cel.values import MAX_INT, MAX_UINT, MIN_INT, Duration, Timestamp, TypeValue, Uint, Value, type_name
+from amdgpu_dra.core.cel.values import (
+    MAX_INT,
+    MAX_UINT,
+    MIN_INT,
+    Duration,
+    Timestamp,
+    TypeValue,
+    Uint,
+    Value,
+    type_name,
+)
 
 __all__ = ["FUNCTIONS", "float_text", "to_string"]
 

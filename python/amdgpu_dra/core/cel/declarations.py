@@ -2,8 +2,20 @@
 
 from functools import cache
 
-from amdgpu_dra.core.cel import address, clock, convert, lists, nameformats, operators, optionals, patterns, quantity, semver
-from amdgpu_dra.core.cel import strings, weblink
+from amdgpu_dra.core.cel import (
+    address,
+    clock,
+    convert,
+    lists,
+    nameformats,
+    operators,
+    optionals,
+    patterns,
+    quantity,
+    semver,
+    strings,
+    weblink,
+)
 from amdgpu_dra.core.cel.errors import no_such_overload
 from amdgpu_dra.core.cel.overloads import Functions, overload
 from amdgpu_dra.core.cel.values import Value

@@ -190,7 +190,7 @@ class _Estimator:
             self._paths[node.id] = (*self._path(node.args[0]), step)
         return self._size(node) if size is None else size
 
-    def _overload(  # noqa: PLR0913, PLR0917 (a call has these parts)
+    def _overload(
         self,
         node: Call,
         function: str,
@@ -302,7 +302,13 @@ def _is_scalar(kind: CelType) -> bool:
 
 def _scanned(overload: str, sizes: list[Range]) -> Estimate | None:
     """Functions that read their argument once."""
-    if overload not in {"string_to_bytes", "bytes_to_string", "strings_quote", "starts_with_string", "ends_with_string"}:
+    if overload not in {
+        "string_to_bytes",
+        "bytes_to_string",
+        "strings_quote",
+        "starts_with_string",
+        "ends_with_string",
+    }:
         return None
     (size,) = sizes
     result = {

@@ -273,16 +273,13 @@ _BY_NAME: dict[str, Estimator] = {
     "check": _authorize,
     **dict.fromkeys(("fieldSelector", "labelSelector"), _requirements),
     **dict.fromkeys(
-        "serviceAccount path group resource subresource namespace name allowed reason error errored masked prefixLength"
-        " family isUnspecified isLoopback isLinkLocalMulticast isLinkLocalUnicast isGlobalUnicast format.named sign"
-        " asInteger isInteger asApproximateFloat isGreaterThan isLessThan compareTo add sub major minor patch getScheme"
-        " getHostname getHost getPort getEscapedPath getQuery".split(),
+        ["serviceAccount", "path", "group", "resource", "subresource", "namespace", "name", "allowed", "reason", "error", "errored", "masked", "prefixLength", "family", "isUnspecified", "isLoopback", "isLinkLocalMulticast", "isLinkLocalUnicast", "isGlobalUnicast", "format.named", "sign", "asInteger", "isInteger", "asApproximateFloat", "isGreaterThan", "isLessThan", "compareTo", "add", "sub", "major", "minor", "patch", "getScheme", "getHostname", "getHost", "getPort", "getEscapedPath", "getQuery"],
         _nominal,
     ),
-    **dict.fromkeys("isSorted sum max min indexOf lastIndexOf includes".split(), _over_list),
+    **dict.fromkeys(["isSorted", "sum", "max", "min", "indexOf", "lastIndexOf", "includes"], _over_list),
     "url": _parsed(keeps_size=True),
-    **dict.fromkeys("cidr isIP isCIDR quantity isQuantity semver isSemver".split(), _parsed()),
-    **dict.fromkeys("lowerAscii upperAscii substring trim".split(), _transformed),
+    **dict.fromkeys(["cidr", "isIP", "isCIDR", "quantity", "isQuantity", "semver", "isSemver"], _parsed()),
+    **dict.fromkeys(["lowerAscii", "upperAscii", "substring", "trim"], _transformed),
     "replace": _replace,
     "split": _split,
     "join": _join,

@@ -8,7 +8,20 @@ from amdgpu_dra.core.cel.errors import CelRuntimeError
 from amdgpu_dra.core.cel.runtime_cost import Meter
 from amdgpu_dra.core.cel.values import Value
 
-__all__ = ["ATTRIBUTES", "CAPACITY", "DEVICE", "FIRST_LOCAL", "METER", "UNSET", "Frame", "Run", "Step", "charge", "constant", "reader"]
+__all__ = [
+    "ATTRIBUTES",
+    "CAPACITY",
+    "DEVICE",
+    "FIRST_LOCAL",
+    "METER",
+    "UNSET",
+    "Frame",
+    "Run",
+    "Step",
+    "charge",
+    "constant",
+    "reader",
+]
 
 # A list: the device as a map, its attributes, its capacity, the meter or None, then one place for each variable.
 type Frame = list[Value]

@@ -4,7 +4,17 @@ from collections.abc import Callable
 
 from amdgpu_dra.core.cel.assign import is_wide
 from amdgpu_dra.core.cel.kinds import CelType
-from amdgpu_dra.core.cel.values import DomainMap, Duration, Optional, Timestamp, TypeValue, Uint, Value, key_value, type_name
+from amdgpu_dra.core.cel.values import (
+    DomainMap,
+    Duration,
+    Optional,
+    Timestamp,
+    TypeValue,
+    Uint,
+    Value,
+    key_value,
+    type_name,
+)
 
 __all__ = ["Guard", "guard", "known"]
 

@@ -1,6 +1,7 @@
 """Functions of lists, maps and sets."""
 
 from functools import cmp_to_key
+from itertools import pairwise
 
 from amdgpu_dra.core.cel.errors import CelRuntimeError
 from amdgpu_dra.core.cel.operators import compare, plus
@@ -20,7 +21,7 @@ _TYPE_NAMES = {"duration": "google.protobuf.Duration", "timestamp": "google.prot
 
 
 def _is_sorted(items: Items) -> Value:
-    return all(compare(one, two) <= 0 for one, two in zip(items, items[1:], strict=False))
+    return all(compare(one, two) <= 0 for one, two in pairwise(items))
 
 
 def _sum_from(zero: Value) -> object:
@@ -152,7 +153,9 @@ def _map_merge(target: dict[Value, Value], more: dict[Value, Value]) -> Value:
     return {**target, **more}
 
 
-def _each(pattern: str, signature: str, run: object, names: tuple[str, ...] = _KUBERNETES_ORDER) -> tuple[Overload, ...]:
+def _each(
+    pattern: str, signature: str, run: object, names: tuple[str, ...] = _KUBERNETES_ORDER
+) -> tuple[Overload, ...]:
     return tuple(
         overload(pattern.replace("T", name), signature.replace("T", name), run)  # type: ignore[arg-type] # a function of the list
         for name in names

@@ -4,7 +4,19 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from amdgpu_dra.core.cel.errors import Issue
-from amdgpu_dra.core.cel.syntax import ACCU, Call, Comprehension, Entry, Ident, ListOf, Literal, MapOf, Node, Select, Struct
+from amdgpu_dra.core.cel.syntax import (
+    ACCU,
+    Call,
+    Comprehension,
+    Entry,
+    Ident,
+    ListOf,
+    Literal,
+    MapOf,
+    Node,
+    Select,
+    Struct,
+)
 
 __all__ = ["GLOBAL_MACROS", "RECEIVER_MACROS", "Builder", "MacroError"]
 
@@ -107,7 +119,9 @@ class Builder:
             case MapOf() | Struct():
                 return replace(node, id=new, entries=tuple(map(self._copy_entry, node.entries)))
             case Comprehension():
-                parts = {part: self.copy(getattr(node, part)) for part in ("span", "first", "condition", "step", "result")}
+                parts = {
+                    part: self.copy(getattr(node, part)) for part in ("span", "first", "condition", "step", "result")
+                }
                 return replace(node, id=new, **parts)
 
     def _copy_entry(self, entry: Entry) -> Entry:

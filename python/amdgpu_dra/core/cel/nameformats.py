@@ -42,6 +42,7 @@ _NAME_TEXT = (
     "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric"
     " character"
 )
+_CLOCK = re.compile(r"([0-9]{2}):([0-9]{2}):([0-9]{2})(?:.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})")
 _UUID = re.compile(r"(?i)[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}")
 
 
@@ -62,7 +63,11 @@ class Format(Opaque):
 def _pattern(text: str, longest: int, pattern: str, complaint: str, *examples: str) -> list[str]:
     faults = []
     if len(text.encode()) > longest:
-        faults.append(f"must be no more than {longest} characters" if longest == _LONGEST_SUBDOMAIN else f"must be no more than {longest} bytes")
+        faults.append(
+            f"must be no more than {longest} characters"
+            if longest == _LONGEST_SUBDOMAIN
+            else f"must be no more than {longest} bytes"
+        )
     if not re.fullmatch(pattern, text):
         shown = " or ".join(f"'{example}', " for example in examples)
         faults.append(f"{complaint} (e.g. {shown}regex used for validation is '{pattern}')")
@@ -100,7 +105,11 @@ def _qualified(text: str) -> list[str]:
         return ["a qualified name " + _NAME_TEXT]
     faults = []
     if slash:
-        faults = ["prefix part must be non-empty"] if not prefix else [f"prefix part {fault}" for fault in _subdomain(prefix)]
+        faults = (
+            ["prefix part must be non-empty"]
+            if not prefix
+            else [f"prefix part {fault}" for fault in _subdomain(prefix)]
+        )
     if not name:
         return [*faults, "name part must be non-empty"]
     return faults + _pattern(name, _LONGEST_LABEL, _NAME, _NAME_TEXT, "MyName", "my.name", "123-abc")
@@ -131,8 +140,9 @@ def _is_date(text: str) -> bool:
 
 
 def _is_datetime(text: str) -> bool:
-    date, mark, _ = text.partition("T")
-    return bool(mark) and _is_date(date) and _is_moment(text)
+    date, mark, clock = text.upper().partition("T")
+    match = _CLOCK.fullmatch(clock) if mark and _is_date(date) else None
+    return match is not None and match[1] <= "23" and match[2] <= "59" and match[3] <= "59"
 
 
 def _is_moment(text: str) -> bool:
@@ -154,7 +164,9 @@ _FORMATS = {
     "dns1035LabelPrefix": Format("DNS1035LabelPrefix", _prefix(_label_1035), 30),
     "labelValue": Format("LabelValue", _label_value, 40),
     "uri": Format("URI", _uri, _URL_SIZE),
-    "uuid": Format("uuid", _when(lambda text: _UUID.fullmatch(text) is not None, "does not match the UUID format"), _UUID_SIZE),
+    "uuid": Format(
+        "uuid", _when(lambda text: _UUID.fullmatch(text) is not None, "does not match the UUID format"), _UUID_SIZE
+    ),
     "byte": Format("byte", _when(_is_base64, "invalid base64"), _BASE64_SIZE),
     "date": Format("date", _when(_is_date, "invalid date"), _DATE_TIME_SIZE),
     "datetime": Format("datetime", _when(_is_datetime, "invalid datetime"), _DATE_TIME_SIZE),

@@ -147,16 +147,16 @@ def compare(left: Value, right: Value) -> int:
     if kind is type(right) and kind in _ORDERED:
         if left != left or right != right:  # noqa: PLR0124 (NaN)
             raise CelRuntimeError("NaN values cannot be ordered")
-        return (left > right) - (left < right)  # type: ignore[operator] # one ordered type
+        return int(left > right) - int(left < right)  # type: ignore[operator] # one ordered type
     if isinstance(left, (Duration, Timestamp)) and type(right) is kind:
-        return (left.nanos > right.nanos) - (left.nanos < right.nanos)  # type: ignore[attr-defined] # of the same type
+        return _compare_numbers(left.nanos, right.nanos)  # type: ignore[attr-defined] # of the same type
     if kind in _NUMBERS and type(right) in _NUMBERS:
         return _compare_numbers(left, right)  # type: ignore[arg-type] # both are numbers
     raise no_such_overload()
 
 
-def _compare_numbers(left: float, right: float) -> int:
-    if isinstance(left, float) or isinstance(right, float):
+def _compare_numbers(left: int | float, right: int | float) -> int:  # noqa: PYI041 (mypy takes a float for no int)
+    if float in {type(left), type(right)}:
         left, right = float(left), float(right)
         if math.isnan(left) or math.isnan(right):
             raise CelRuntimeError("NaN values cannot be ordered")

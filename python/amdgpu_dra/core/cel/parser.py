@@ -18,8 +18,7 @@ _DEEPEST = 250
 _RELATIONS = frozenset({"<", "<=", ">=", ">", "==", "!=", "in"})
 _OPERATORS = {"in": "@in"}
 _RESERVED = frozenset(
-    "as break const continue else false for function if import in let loop package namespace null return true var void"
-    " while".split()
+    ["as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in", "let", "loop", "package", "namespace", "null", "return", "true", "var", "void", "while"]
 )
 
 
@@ -165,22 +164,24 @@ class _Parser:
     def _dotted(self, node: Node, dot: Token) -> Node:
         optional = self._taken("?")
         escaped = self._next.kind == "ESCAPED"
-        if escaped:
-            raise _SyntaxFault(self._next.at, "unsupported syntax: '`'")
-        name = self._expect("IDENT")
+        name = self._take() if escaped else self._expect("IDENT")
+        field = name.text.strip("`")
         if optional:
-            field = Literal(**self._new(name.at), value=name.text)
-            return self._call(dot.at, "_?._", node, field)
-        bracket = self._taken("(")
+            literal = Literal(**self._new(name.at), value=field)
+            return self._call(dot.at, "_?._", node, literal)
+        bracket = None if escaped else self._taken("(")
         if not bracket:
-            return Select(**self._new(dot.at), operand=node, field=name.text)
+            return Select(id=self._make.next_id(), at=dot.at, operand=node, field=field)
+        return self._member_call(node, name, bracket)
+
+    def _member_call(self, node: Node, name: Token, bracket: Token) -> Node:
         args = self._arguments()
         self._make.at = bracket.at
         macro = RECEIVER_MACROS.get((name.text, len(args)))
         expanded = macro(self._make, node, args) if macro else None
         if expanded is not None:
             return expanded
-        return Call(**self._new(bracket.at), function=name.text, target=node, args=args)
+        return Call(id=self._make.next_id(), at=bracket.at, function=name.text, target=node, args=args)
 
     def _indexed(self, node: Node, mark: Token) -> Node:
         optional = self._taken("?")
@@ -230,7 +231,7 @@ class _Parser:
         macro = GLOBAL_MACROS.get((name, len(args)))
         if macro:
             return macro(self._make, args)
-        return Call(**self._new(bracket.at), function=name, args=args)
+        return Call(id=self._make.next_id(), at=bracket.at, function=name, args=args)
 
     def _struct_name(self, name: str) -> str | None:
         """The dotted name before a brace, with its parts taken; None, with nothing taken, where no struct follows."""
@@ -277,7 +278,7 @@ class _Parser:
 
     def _field_entry(self) -> Entry:
         optional = bool(self._taken("?"))
-        key = self._expect("IDENT").text
+        key = (self._taken("ESCAPED") or self._expect("IDENT")).text.strip("`")
         mark = self._expect(":")
         return Entry(key=key, value=self._expr(), optional=optional, at=mark.at)
 

@@ -35,13 +35,16 @@ def _find(text: str, pattern: str) -> Value:
 
 def _find_all(text: str, pattern: str, count: int = -1) -> Value:
     """At most `count` matches; an empty one right after another match does not count."""
+    compiled = compile_pattern(pattern)
     found: list[str] = []
-    last = -1
-    for match in compile_pattern(pattern).finditer(text):
-        if 0 <= count <= len(found):
+    place, last = 0, -1
+    while place <= len(text) and not 0 <= count <= len(found):
+        match = compiled.search(text, place)
+        if match is None:
             break
-        if match.end() > match.start() or match.start() != last:
+        if match.end() > place or match.start() != last:
             found.append(match.group())
+        place = max(match.end(), place + 1) if match.end() == place else match.end()
         last = match.end()
     return tuple(found)
 

@@ -124,7 +124,9 @@ def compile_derived(expression: str, options: CelOptions = CelOptions()) -> Prog
     return _compile(expression, options, _check_derived)
 
 
-def _compile(expression: str, options: CelOptions, check_output: Callable[[CelType, Environment, CelOptions], None]) -> Program:
+def _compile(
+    expression: str, options: CelOptions, check_output: Callable[[CelType, Environment, CelOptions], None]
+) -> Program:
     with _deep_stack():
         env = environment(options)
         checked = check(parse(expression), env)
@@ -152,7 +154,9 @@ def _check_derived(found: CelType, _env: Environment, options: CelOptions) -> No
     lists = options.list_attributes or not options.new_expressions
     if found in _SCALARS or (lists and found.kind == "list" and found.params[0] in _SCALARS):
         return
-    wanted = "a primitive scalar (string, integer, boolean, semver)" + (" or a list of these scalars," if lists else ",")
+    wanted = "a primitive scalar (string, integer, boolean, semver)" + (
+        " or a list of these scalars," if lists else ","
+    )
     raise CelCompileError(f"must evaluate to {wanted} not {_shown(found)}")
 
 

@@ -18,7 +18,10 @@ _LONGEST = 18
 _BINARY_DIGITS = 15
 _LARGEST_EXPONENT = 10_000
 _FORM = re.compile(r"([+-]?)([0-9]*)(?:\.([0-9]*))?([eEinumkKMGTP]*(?:(?<=[eE])[+-]?[0-9]+)?)")
-_SUFFIXES = {suffix: power for power, suffix in zip(range(-9, 19, 3), ("n", "u", "m", "", "k", "M", "G", "T", "P", "E"), strict=True)}
+_SUFFIXES = {
+    suffix: power
+    for power, suffix in zip(range(-9, 19, 3), ("n", "u", "m", "", "k", "M", "G", "T", "P", "E"), strict=True)
+}
 _BINARY = {suffix: 10 * power for power, suffix in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"), start=1)}
 _EXPONENT = re.compile(r"[eE]([+-]?[0-9]+)")
 _BAD = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"

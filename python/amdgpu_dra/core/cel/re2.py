@@ -194,7 +194,7 @@ class _Translator:
         return self._text[self._at - 1]
 
     def _class_escape(self) -> str:
-        """The inside of a class for `\\d`, `\\pL` …, at a backslash."""
+        """The inside of a class for an escape that names many characters, at its backslash."""
         mark = self._text[self._at + 1]
         if mark in _CLASS_ESCAPES:
             return _CLASS_ESCAPES[self._skip()]
@@ -301,7 +301,9 @@ def _complement(inside: str) -> str:
     return "".join(out)
 
 
-_ITEM = re.compile(r"(\\U[0-9a-f]{8}|\\x[0-9a-f]{2}|\\.|[^\\])(?:-(\\U[0-9a-f]{8}|\\x[0-9a-f]{2}|\\.|[^\\]))?", re.DOTALL)
+_ITEM = re.compile(
+    r"(\\U[0-9a-f]{8}|\\x[0-9a-f]{2}|\\.|[^\\])(?:-(\\U[0-9a-f]{8}|\\x[0-9a-f]{2}|\\.|[^\\]))?", re.DOTALL
+)
 
 
 def _ranges(inside: str) -> list[tuple[int, int]]:
@@ -310,5 +312,5 @@ def _ranges(inside: str) -> list[tuple[int, int]]:
 
 def _code(text: str) -> int:
     if text.startswith(("\\U", "\\x")):
-        return int(text[2:], 16)
+        return int("0x" + text[2:], 16)
     return ord(_CONTROL.get(text[1:], text[1:])) if text.startswith("\\") else ord(text)

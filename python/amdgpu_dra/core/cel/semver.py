@@ -50,7 +50,9 @@ def read_semver(text: str) -> Semver:
     pre = tuple(map(_pre_release, release.split("."))) if dash else ()
     for word in build.split(".") if plus else ():
         if not _WORD.fullmatch(word):
-            raise CelRuntimeError(f'Invalid character(s) found in build meta data "{word}"' if word else "Build meta data is empty")
+            raise CelRuntimeError(
+                f'Invalid character(s) found in build meta data "{word}"' if word else "Build meta data is empty"
+            )
     shown = f"{major}.{minor}.{last}" + dash + release + plus + build
     return Semver(shown, (major, minor, last), (major, minor, last, not pre, pre))
 
@@ -65,7 +67,9 @@ def _number(text: str, name: str) -> int:
 
 def _small(text: str) -> int:
     if not text or int(text) > MAX_UINT:
-        raise CelRuntimeError(f'strconv.ParseUint: parsing "{text}": {"value out of range" if text else "invalid syntax"}')
+        raise CelRuntimeError(
+            f'strconv.ParseUint: parsing "{text}": {"value out of range" if text else "invalid syntax"}'
+        )
     return int(text)
 
 

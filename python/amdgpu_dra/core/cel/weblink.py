@@ -107,9 +107,16 @@ def _host(text: str) -> str:
             raise ValueError("missing ']' in host")
         if not _PORT.fullmatch(port):
             raise ValueError(f'invalid port "{port}" after host')
-        return _unescape(inside + bracket) + port
+        return _unescape_host(inside + bracket) + port
     if ":" in text and not _PORT.fullmatch(text[text.rindex(":") :]):
         raise ValueError(f'invalid port "{text[text.rindex(":") :]}" after host')
+    return _unescape_host(text)
+
+
+def _unescape_host(text: str) -> str:
+    """A host's escapes, which stand for what is not ASCII, and for a percent sign."""
+    if re.search("%(?!25)[0-7]", text):
+        raise ValueError("invalid URL escape")
     return _unescape(text)
 
 
