@@ -21,6 +21,7 @@ PACKAGES = [
     "//python/amdgpu_dra/apps/fakegpu",
     "//python/amdgpu_dra/apps/kubelet_plugin",
     "//python/amdgpu_dra/core/cdi",
+    "//python/amdgpu_dra/core/cel",
     "//python/amdgpu_dra/core/claims",
     "//python/amdgpu_dra/core/devices",
     "//python/amdgpu_dra/core/fakegpu",
