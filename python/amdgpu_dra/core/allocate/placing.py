@@ -50,7 +50,11 @@ class Placing:
         Raises:
             AllocationError: a derived attribute fails.
         """
-        return self._place(claim, wanted, index, self.devices[index]) is None
+        device = self.devices[index]
+        amounts = wanted.amounts.get(index)
+        if amounts and not self._has_room(index, device, amounts):
+            return False
+        return self._place(claim, wanted, index, device) is None
 
     def place_exactly(self, claim: int, wanted: Wanted, index: int) -> bool:
         """Allocates this device for a request for all.

@@ -57,11 +57,11 @@ class Search:
         chosen: claim and request -> the alternative that was chosen.
     """
 
-    def __init__(self, wanted: Sequence[Sequence[Sequence[Wanted]]], placing: Placing, limit: int) -> None:
+    def __init__(self, wanted: Sequence[Sequence[Sequence[Wanted]]], placing: Placing, limit: int, *, pruned: bool) -> None:
         self._wanted, self._placing, self._limit = wanted, placing, limit
         self._stack: list[Frame] = []
         self._combinations = placing.context.variant.ordered
-        self.pruned = True
+        self._pruned = pruned
         self.steps = 0
         self.chosen: dict[tuple[int, int], int] = {}
 
@@ -168,7 +168,7 @@ class Search:
         Upstream would look at every one of them before it gives up, so looking here meets the same errors.
         """
         wanted, placing = frame.wanted, self._placing
-        if not self.pruned or placing.may_fail(wanted):
+        if not self._pruned or placing.may_fail(wanted):
             return False
         need = wanted.count - frame.nth
         fits, busy = wanted.fits, placing.busy

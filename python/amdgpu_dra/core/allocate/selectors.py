@@ -6,6 +6,7 @@ from amdgpu_dra.core.allocate.decode import decode_attribute
 from amdgpu_dra.core.allocate.features import Features, Variant
 from amdgpu_dra.core.allocate.model import Attribute, Device
 from amdgpu_dra.core.cel import (
+    BoundDevice,
     CelCompileError,
     CelOptions,
     CelRuntimeError,
@@ -68,7 +69,7 @@ class Derivation:
         """
         known = device.memo.get(self)
         if not isinstance(known, Attribute):
-            known = decode_attribute(self._program.evaluate(_bind(device, *self._bind_as)))
+            known = decode_attribute(self._program.value(_bind(device, *self._bind_as)))
             device.memo[self] = known
         return known
 
@@ -101,7 +102,7 @@ def _options(features: Features) -> CelOptions:
     )
 
 
-def _bind(device: Device, options: CelOptions, shares: bool) -> object:  # noqa: FBT001
+def _bind(device: Device, options: CelOptions, shares: bool) -> BoundDevice:  # noqa: FBT001
     """The device as CEL sees it; the stable variant hides whether it may be shared."""
     key = (options, shares)
     if key not in device.memo:
