@@ -1,4 +1,4 @@
-"""Structured allocation of Kubernetes 1.37: which devices of a node serve these claims, exactly as the scheduler decides.
+"""Structured allocation of Kubernetes 1.37: which devices of a node serve these claims, as the scheduler decides.
 
 Knows pools, selectors, counters, shares, constraints, taints and the order in which they are tried. Refuses to know
 where slices and claims come from.
@@ -20,6 +20,8 @@ from amdgpu_dra.core.allocate.features import Features
 from amdgpu_dra.core.allocate.fields import DecodeError
 from amdgpu_dra.core.allocate.model import Claim, DeviceClass, DeviceId, Node, Slice
 from amdgpu_dra.core.allocate.pools import Inventory
+from amdgpu_dra.core.allocate.reasons import Reason, Refusal
+from amdgpu_dra.core.allocate.refusals import refusals
 from amdgpu_dra.core.allocate.selectors import SelectorCache
 from amdgpu_dra.core.allocate.state import AllocatedState
 
@@ -38,6 +40,8 @@ __all__ = [
     "Inventory",
     "Node",
     "Outcome",
+    "Reason",
+    "Refusal",
     "SelectorCache",
     "Slice",
     "StepLimit",
@@ -47,5 +51,6 @@ __all__ = [
     "decode_node",
     "decode_slice",
     "judge_allocation",
+    "refusals",
     "solve_case",
 ]

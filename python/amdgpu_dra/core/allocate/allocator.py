@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from amdgpu_dra.core.allocate.errors import AllocationError, StepLimitError
 from amdgpu_dra.core.allocate.features import Features, choose_variant
-from amdgpu_dra.core.allocate.model import Claim, DeviceClass, Node
+from amdgpu_dra.core.allocate.model import Claim, DeviceClass, DeviceId, Node
 from amdgpu_dra.core.allocate.placing import Placing
 from amdgpu_dra.core.allocate.pools import Inventory, Pool
 from amdgpu_dra.core.allocate.preflight import Plan, Preflight
@@ -20,12 +20,13 @@ MOST_STEPS = 2_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allocated:
-    """Devices for every claim: AllocationResults (v1 JSON) in the order of the claims.
+    """Devices for every claim: AllocationResults (v1 JSON) in the order of the claims, and the bare devices of each.
 
     Share IDs count from 0 in the order of the results; whoever writes a status gives them real ones.
     """
 
     results: tuple[Json, ...]
+    devices: tuple[tuple[DeviceId, ...], ...]
     steps: int
 
 
@@ -94,7 +95,9 @@ class Allocator:
             placing = Placing(context, pools, len(claims))
             search = Search(plan, placing, self._most_steps, pruned=self._pruned)
             if search.run():
-                return Allocated(results=self._render(context, placing, search, plan, claims), steps=search.steps)
+                devices = tuple(tuple(item.device.id for item in row) for row in placing.results)
+                results = self._render(context, placing, search, plan, claims)
+                return Allocated(results=results, devices=devices, steps=search.steps)
         except AllocationError as error:
             return Failed(text=error.text, node_local=error.node_local, steps=search.steps if search else 0)
         except StepLimitError:

@@ -35,7 +35,7 @@ def amounts_of(requested: Amounts, device: Device, *, fractional: bool) -> Amoun
 def allowed(amounts: Amounts, device: Device, *, fractional: bool) -> bool:
     """Whether the policies of the device allow these amounts and it has them at all."""
     return all(
-        not _violates(amount, device.capacity[name].policy, fractional=fractional)
+        not violates(amount, device.capacity[name].policy, fractional=fractional)
         and amount.nano <= device.capacity[name].value.nano
         for name, amount in amounts.items()
     )
@@ -84,7 +84,8 @@ def _round_up(requested: Quantity, policy: Policy, least: Quantity, *, fractiona
     return from_int(value, unit, policy.step.format)
 
 
-def _violates(amount: Quantity, policy: Policy | None, *, fractional: bool) -> bool:
+def violates(amount: Quantity, policy: Policy | None, *, fractional: bool) -> bool:
+    """Whether the policy of a capacity forbids this amount."""
     if policy is None or (policy.default is not None and amount.exact and amount == policy.default):
         return False
     if policy.has_range:

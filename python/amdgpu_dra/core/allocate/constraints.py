@@ -84,8 +84,7 @@ class Distinct:
             return False
         kind, values = attribute.members
         return all(
-            item.members is None or item.members[0] != kind or values.isdisjoint(item.members[1])
-            for item in self._seen
+            item.members is None or item.members[0] != kind or values.isdisjoint(item.members[1]) for item in self._seen
         )
 
     def remove(self) -> None:

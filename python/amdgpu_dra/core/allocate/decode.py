@@ -92,7 +92,11 @@ def selector(item: Fields) -> str | None:
 
 
 def _device(
-    item: Fields, pool: tuple[str, str], by_device: bool | None, of_slice: Placement, skip: tuple[str, ...]  # noqa: FBT001
+    item: Fields,
+    pool: tuple[str, str],
+    by_device: bool | None,  # noqa: FBT001
+    of_slice: Placement,
+    skip: tuple[str, ...],
 ) -> Device:
     selects = by_device is True
     return Device(
@@ -211,9 +215,7 @@ def _placement(item: Fields) -> Placement:
 
 
 def _term(item: Fields) -> Term:
-    return Term(
-        labels=item.objects("matchExpressions", _requirement), fields=item.objects("matchFields", _requirement)
-    )
+    return Term(labels=item.objects("matchExpressions", _requirement), fields=item.objects("matchFields", _requirement))
 
 
 def _requirement(item: Fields) -> Requirement:

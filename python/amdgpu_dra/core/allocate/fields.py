@@ -53,7 +53,7 @@ class Fields:
     def flag(self, key: str, default: bool) -> bool: ...  # noqa: FBT001
     @overload
     def flag(self, key: str, default: None) -> bool | None: ...
-    def flag(self, key: str, default: bool | None) -> bool | None:
+    def flag(self, key: str, default: bool | None) -> bool | None:  # noqa: FBT001
         """A bool."""
         value = self.raw.get(key)
         if value is None:

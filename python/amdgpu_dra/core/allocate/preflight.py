@@ -73,9 +73,7 @@ class Preflight:
         where = f"claim {claim}, request {request.name}"
         context = self._context
         if request.derived and not (context.variant.derives and context.features.derived_attributes):
-            raise AllocationError(
-                f"{where}: cannot handle request with derived attributes, the feature is disabled"
-            )
+            raise AllocationError(f"{where}: cannot handle request with derived attributes, the feature is disabled")
         if None in request.selectors:
             at = request.selectors.index(None)
             raise AllocationError(f"{where}, selector #{at}: CEL expression empty (unsupported selector type?)")

@@ -103,9 +103,7 @@ def _parse_decimal(
     short = len(shifted) <= _MOST_DIGITS and power >= 0
     kept = short and scale % 3 == 0 and not shifted.endswith("000") and not shifted.startswith("0")
     text = text if kept or text == "0" else ""
-    return Quantity(
-        nano=-nano if negative else nano, format=form, text=text, scale=scale if short else 0, exact=short
-    )
+    return Quantity(nano=-nano if negative else nano, format=form, text=text, scale=scale if short else 0, exact=short)
 
 
 def _canonical(nano: int, form: str) -> str:

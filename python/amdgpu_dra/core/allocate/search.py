@@ -57,7 +57,9 @@ class Search:
         chosen: claim and request -> the alternative that was chosen.
     """
 
-    def __init__(self, wanted: Sequence[Sequence[Sequence[Wanted]]], placing: Placing, limit: int, *, pruned: bool) -> None:
+    def __init__(
+        self, wanted: Sequence[Sequence[Sequence[Wanted]]], placing: Placing, limit: int, *, pruned: bool
+    ) -> None:
         self._wanted, self._placing, self._limit = wanted, placing, limit
         self._stack: list[Frame] = []
         self._combinations = placing.context.variant.ordered
@@ -146,7 +148,6 @@ class Search:
             return Found.NONE
         frame.at = -1
         return self._enter(frame.claim, frame.request, frame.wanted, frame.nth + 1, 0)
-
 
     def _return(self, frame: Frame, found: Found) -> Found | None:
         """Gives the answer of what was tried to the frame that tried it; None to try the next."""

@@ -97,17 +97,17 @@ class SelectorCache:
 
 
 def _options(features: Features) -> CelOptions:
-    return CelOptions(
-        consumable_capacity=features.consumable_capacity, list_attributes=features.list_type_attributes
-    )
+    return CelOptions(consumable_capacity=features.consumable_capacity, list_attributes=features.list_type_attributes)
 
 
 def _bind(device: Device, options: CelOptions, shares: bool) -> BoundDevice:  # noqa: FBT001
     """The device as CEL sees it; the stable variant hides whether it may be shared."""
     key = (options, shares)
-    if key not in device.memo:
+    known = device.memo.get(key)
+    if not isinstance(known, BoundDevice):
         raw: Mapping[str, object] = device.raw
         if not shares:
             raw = {name: value for name, value in raw.items() if name != "allowMultipleAllocations"}
-        device.memo[key] = bind_device(device.id.driver, raw, options)
-    return device.memo[key]
+        known = bind_device(device.id.driver, raw, options)
+        device.memo[key] = known
+    return known

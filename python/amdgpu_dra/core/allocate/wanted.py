@@ -6,7 +6,7 @@ from amdgpu_dra.core.allocate.capacity import Amounts, CapacityError, allowed, a
 from amdgpu_dra.core.allocate.constraints import Rule
 from amdgpu_dra.core.allocate.errors import AllocationError
 from amdgpu_dra.core.allocate.features import Features, Variant
-from amdgpu_dra.core.allocate.model import Claim, Device, DeviceClass, Node, Request
+from amdgpu_dra.core.allocate.model import Claim, Device, DeviceClass, Node, Request, Taint
 from amdgpu_dra.core.allocate.nodes import node_matches
 from amdgpu_dra.core.allocate.selectors import Selector
 from amdgpu_dra.core.allocate.state import AllocatedState
@@ -102,26 +102,33 @@ class Wanted:
 
     def usable(self, device: Device) -> bool:
         """Whether features, taints and the node's own features let the request have the device."""
-        context = self._context
-        if device.skip_operations and context.variant.node_operations:
-            declared = NODE_OPERATIONS in context.node.declared_features
-            if not context.features.optional_node_operations or not declared:
-                return False
-        if device.groups and not context.features.partitionable_devices:
+        features = self._context.features
+        if device.groups and not features.partitionable_devices:
             return False
-        return not context.features.device_taints or not device.taints or not self.blocking_taints(device)
+        if device.skip_operations and not self.operable(device):
+            return False
+        return not features.device_taints or not device.taints or not self.blocking_taints(device)
 
-    def blocking_taints(self, device: Device) -> bool:
-        """Whether a taint that keeps pods away is not tolerated."""
-        return any(
-            taint.effect in {"NoSchedule", "NoExecute"}
-            and not any(item.tolerates(taint) for item in self.request.tolerations)
+    def operable(self, device: Device) -> bool:
+        """Whether the node can skip the node operations that the device wants skipped."""
+        context = self._context
+        if not device.skip_operations or not context.variant.node_operations:
+            return True
+        return context.features.optional_node_operations and NODE_OPERATIONS in context.node.declared_features
+
+    def blocking_taints(self, device: Device) -> list[Taint]:
+        """The taints that keep pods away and are not tolerated."""
+        return [
+            taint
             for taint in device.taints
-        )
+            if taint.effect in {"NoSchedule", "NoExecute"}
+            and not any(item.tolerates(taint) for item in self.request.tolerations)
+        ]
 
     def judge(self, index: int) -> bool:
-        """Whether the device can ever serve an ExactCount request; kept in `fits`. The order of the checks decides
-        which error is met, so it is upstream's.
+        """Whether the device can ever serve an ExactCount request; kept in `fits`.
+
+        The order of the checks decides which error is met, so it is upstream's.
 
         Raises:
             AllocationError: a selector or the capacity request fails.
@@ -138,7 +145,7 @@ class Wanted:
 
     def _has_capacity(self, index: int, device: Device) -> bool:
         context = self._context
-        if not context.features.consumable_capacity or not device.capacity and not self.request.capacity:
+        if not context.features.consumable_capacity or (not device.capacity and not self.request.capacity):
             return True
         if not self.within_capacity(index, device, named=str(device.id)):
             return False
