@@ -58,7 +58,8 @@ def _toleration(item: Fields) -> Toleration:
         operator=item.text("operator"),
         value=item.text("value"),
         effect=item.text("effect"),
-        raw=item.raw,
+        # Go leaves out what is empty.
+        raw={name: value for name, value in item.raw.items() if value is not None and value != ""},
     )
 
 

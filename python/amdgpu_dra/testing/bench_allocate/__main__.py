@@ -41,7 +41,7 @@ def _time_here(case: Mapping[str, Any], runs: int, *, fresh: bool) -> float:
     claims = [decode_claim(item) for item in case["claims"]]
     nodes = [decode_node(item) for item in [case["node"], *case["sweepNodes"]]]
     selectors, inventory = SelectorCache(), Inventory(slices)
-    found = []
+    found: list[float] = []
     begin = time.monotonic()
     while len(found) < runs and (len(found) < 3 or time.monotonic() - begin < _MOST_SECONDS):
         if fresh:

@@ -87,7 +87,7 @@ def _partitions(node: str, gpus: int) -> list[dict[str, Any]]:
                 device["consumesCounters"] = [{"counterSet": f"gpu-{gpu}", "counters": takes}]
                 devices.append(device)
         groups.append(devices)
-    pages = [sum(groups[i : i + 4], []) for i in range(0, gpus, 4)]
+    pages = [[device for group in groups[i : i + 4] for device in group] for i in range(0, gpus, 4)]
     return _slices(node, pages, [sets[i : i + 8] for i in range(0, gpus, 8)])
 
 

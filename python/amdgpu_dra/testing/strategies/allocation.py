@@ -110,17 +110,21 @@ def _exact(draw: st.DrawFn, *, sub: bool) -> dict[str, Any]:
             "deviceClassName": "gpu",
             "allocationMode": "All" if every else "ExactCount",
             "count": None if every else draw(st.integers(1, 4)),
-            "selectors": [{"cel": {"expression": text}} for text in draw(st.lists(st.sampled_from(_SELECTORS), max_size=1))],
+            "selectors": [
+                {"cel": {"expression": text}} for text in draw(st.lists(st.sampled_from(_SELECTORS), max_size=1))
+            ],
             "tolerations": draw(_maybe(st.lists(_TOLERATION, max_size=2), 3)),
             "adminAccess": draw(_maybe(st.just(value=True), 8)) if not sub else None,
-            "capacity": draw(_maybe(st.sampled_from([{"requests": {"memory": v}} for v in ("3Gi", "12Gi", "40Gi")]), 4)),
+            "capacity": draw(
+                _maybe(st.sampled_from([{"requests": {"memory": v}} for v in ("3Gi", "12Gi", "40Gi")]), 4)
+            ),
         }
     )
 
 
 @st.composite
 def _claim(draw: st.DrawFn, index: int) -> dict[str, Any]:
-    requests = []
+    requests: list[dict[str, Any]] = []
     for i in range(draw(st.integers(1, 3))):
         if draw(st.integers(0, 3)) == 0:
             subs = [{"name": f"alt-{k}", **draw(_exact(sub=True))} for k in range(draw(st.integers(1, 3)))]
@@ -128,8 +132,11 @@ def _claim(draw: st.DrawFn, index: int) -> dict[str, Any]:
         else:
             requests.append({"name": f"req-{i}", "exactly": draw(_exact(sub=False))})
     names = [item["name"] for item in requests]
-    constraint = st.fixed_dictionaries(
-        {st_name: st.sampled_from(_ATTRIBUTES) for st_name in [draw(st.sampled_from(["matchAttribute", "distinctAttribute"]))]},
+    constraint: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+        {
+            st_name: st.sampled_from(_ATTRIBUTES)
+            for st_name in [draw(st.sampled_from(["matchAttribute", "distinctAttribute"]))]
+        },
         optional={"requests": st.lists(st.sampled_from(names), min_size=1, max_size=2, unique=True)},
     )
     config = st.fixed_dictionaries(
@@ -169,6 +176,8 @@ def allocation_cases(draw: st.DrawFn) -> dict[str, Any]:
         "slices": draw(st.permutations(slices)),
         "claims": [draw(_claim(i)) for i in range(draw(st.integers(1, 2)))],
         "allocatedDevices": [ref for ref, device in held if not device.get("allowMultipleAllocations")],
-        "sharedDeviceIDs": [{"id": ref, "shareID": f"{i:08x}-0000-4000-8000-000000000000"} for i, ref in enumerate(shared)],
+        "sharedDeviceIDs": [
+            {"id": ref, "shareID": f"{i:08x}-0000-4000-8000-000000000000"} for i, ref in enumerate(shared)
+        ],
         "aggregatedCapacity": [{"id": ref, "capacity": {"memory": "4Gi"}} for ref in shared],
     }
