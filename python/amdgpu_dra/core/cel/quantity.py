@@ -110,7 +110,7 @@ def _is_quantity(text: str) -> Value:
 def _as_whole(value: Quantity) -> int | None:
     if value.number is None or value.scale < 0:
         return None
-    number = value.number * 10**value.scale
+    number: int = value.number * 10**value.scale
     return number if MIN_INT <= number <= MAX_INT else None
 
 
