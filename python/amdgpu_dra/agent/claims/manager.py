@@ -3,10 +3,10 @@
 import asyncio
 import logging
 import re
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 
+from amdgpu_dra.agent.claims.turns import Turns
 from amdgpu_dra.agent.ports import CdiFolder, ClaimApi, DeviceNodes, GpuTree, RecordStore
 from amdgpu_dra.api.checkpoint import Record, State
 from amdgpu_dra.api.errors import ClaimError, DriverError, HostError
@@ -55,7 +55,7 @@ class ClaimManager:
         self._paths = paths
         self._api, self._tree, self._nodes, self._store, self._cdi = api, tree, nodes, store, cdi
         self._held = Holdings()
-        self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._turns = Turns()
         self._listing: Listing | None = None
 
     def load(self) -> list[Record]:
@@ -84,19 +84,15 @@ class ClaimManager:
         self, refs: Iterable[ClaimRef], call: Callable[[ClaimRef], Awaitable[tuple[PlannedDevice, ...]]]
     ) -> dict[str, Answer]:
         async def one(ref: ClaimRef) -> Answer:
-            lock = self._locks[ref.uid]
             try:
                 _check(ref)
-                async with lock:
+                async with self._turns.take(ref.uid):
                     return Answer(devices=await call(ref))
             except DriverError as error:
                 return Answer(error=str(error))
             except Exception as error:  # noqa: BLE001 - one claim's defect is no reason to fail the others
                 _LOG.exception("claim %s/%s", ref.namespace, ref.name)
                 return Answer(error=f"claim {ref.namespace}/{ref.name}: internal error {error!r}; see the plugin's log")
-            finally:
-                if not lock.locked() and ref.uid not in self._held:
-                    self._locks.pop(ref.uid, None)
 
         unique = {ref.uid: ref for ref in refs}
         answers = await asyncio.gather(*(one(ref) for ref in unique.values()))

@@ -108,6 +108,39 @@ def test_many_calls_for_one_claim_are_one() -> None:
     assert node.claims.reads == 1
 
 
+def test_calls_for_one_claim_never_run_at_once() -> None:
+    """Prepares and Unprepares of one claim, begun as others end: each fetches the claim alone."""
+    node = Node()
+    ref = node.claim("a", FIRST)
+    fetching = 0
+    get_claim = node.claims.get_claim
+
+    async def watched(namespace: str, name: str) -> Claim:
+        nonlocal fetching
+        fetching += 1
+        assert fetching == 1, "two calls for one claim at once"
+        try:
+            for _ in range(5):
+                await asyncio.sleep(0)
+            return await get_claim(namespace, name)
+        finally:
+            fetching -= 1
+
+    node.claims.get_claim = watched  # type: ignore[method-assign]
+
+    async def story() -> None:
+        node.claims.down = True
+        calls = []
+        for _ in range(20):
+            calls.append(asyncio.create_task(node.manager.prepare([ref])))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        answers = await asyncio.gather(*calls)
+        assert all("API server" in answer["a"].error for answer in answers)
+
+    asyncio.run(story())
+
+
 def test_a_missing_device_node_fails_the_claim_and_is_healed() -> None:
     """The error names the node; when it is there the retry succeeds."""
     node = Node()
