@@ -49,7 +49,7 @@ def _version(device: NodeDevice) -> Version | None:
 
 
 def _profile(device: NodeDevice) -> str | None:
-    compute, memory = device.gpu.compute_mode, device.gpu.memory_mode
+    compute, memory = device.mode, device.gpu.memory_mode
     return f"{compute}_{memory}".lower() if compute and memory else None
 
 

@@ -86,6 +86,17 @@ def test_what_is_withheld_says_why() -> None:
     assert len(listing.devices) == 6
 
 
+def test_a_mode_that_contradicts_kfd_is_no_device() -> None:
+    """Several partitions of a GPU that says SPX, or no mode, are withheld: a name could mean another shape."""
+    inventory = _inventory("mi300x-8-cpx")
+    for mode in ("SPX", None):
+        gpus = tuple(replace(gpu, compute_mode=mode) for gpu in inventory.gpus[:1])
+        listing = list_devices(replace(inventory, gpus=gpus))
+
+        assert listing.devices == ()
+        assert [item.reason for item in listing.withheld] == ["UnknownMode"] * 8
+
+
 def test_kfd_alone_publishes_nothing() -> None:
     """Without PCI the partitions are inventoried and withheld."""
     tree = render(read_fleet("mi308x-8-cpx-nps4"))

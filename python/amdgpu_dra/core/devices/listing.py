@@ -3,15 +3,18 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from amdgpu_dra.core.devices.names import device_name
+from amdgpu_dra.core.devices.names import WHOLE, device_name
 from amdgpu_dra.core.gpu import DeviceNode, Gpu, Inventory, Partition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeDevice:
-    """A device that can be handed out now.
+    """A device that can be handed out: one that exists now, or a partition of another mode of its GPU.
 
     Attributes:
+        partition: as KFD shows it; planned (without DRM nodes) if the device is not current.
+        mode: compute mode of the GPU in which the device exists; None on a GPU without modes.
+        is_current: whether its GPU is in that mode now. Only then its nodes are known.
         nodes: device nodes that a container needs, `/dev/kfd` first.
         driver_version: of the node's amdgpu.
     """
@@ -21,11 +24,13 @@ class NodeDevice:
     partition: Partition
     nodes: tuple[DeviceNode, ...]
     driver_version: str | None
+    mode: str | None
+    is_current: bool = True
 
     @property
     def is_whole(self) -> bool:
         """Whether it is a whole GPU."""
-        return not self.gpu.is_partitioned
+        return self.mode in WHOLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,18 +76,23 @@ def list_devices(inventory: Inventory) -> Listing:
 
 
 def _judge(inventory: Inventory, gpu: Gpu, partition: Partition) -> NodeDevice | Withheld:
-    name = device_name(gpu, partition)
     if not gpu.has_pci:
         return _withheld(gpu, partition, "NoPciDevice", "its PCI folder is not there or not bound to amdgpu")
-    if name is None:
-        return _withheld(gpu, partition, "UnknownMode", "it has several partitions and its compute mode is unreadable")
+    if gpu.compute_mode in WHOLE and len(gpu.partitions) > 1:
+        mode = "unreadable" if gpu.compute_mode is None else gpu.compute_mode
+        return _withheld(gpu, partition, "UnknownMode", f"it has several partitions and its compute mode is {mode}")
     if inventory.kfd is None:
         return _withheld(gpu, partition, "NoKfdDevice", "class/kfd/kfd/dev states no device number")
     if partition.render is None:
         return _withheld(gpu, partition, "NoRenderNode", "DRM has no render node for it (out of minors?)")
     nodes = [inventory.kfd, *([partition.card] if partition.card else []), partition.render]
     return NodeDevice(
-        name=name, gpu=gpu, partition=partition, nodes=tuple(nodes), driver_version=inventory.driver_version
+        name=device_name(gpu.address, gpu.compute_mode, partition.index),
+        gpu=gpu,
+        partition=partition,
+        nodes=tuple(nodes),
+        driver_version=inventory.driver_version,
+        mode=gpu.compute_mode,
     )
 
 

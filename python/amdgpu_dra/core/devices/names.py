@@ -1,11 +1,12 @@
 """Names of devices: stable over reboots, and one shape of hardware for ever."""
 
-from amdgpu_dra.core.gpu import Gpu, Partition
+from amdgpu_dra.core.gpu import PciAddress
+
+# The modes whose one partition is the whole GPU; None on a GPU without modes.
+WHOLE = (None, "SPX")
 
 
-def device_name(gpu: Gpu, partition: Partition) -> str | None:
-    """`gpu-0000-05-00-0` for a whole GPU, `gpu-0000-05-00-0-cpx-3` for a partition; None if the mode is not known."""
-    base = "gpu-" + str(gpu.address).replace(":", "-").replace(".", "-")
-    if not gpu.is_partitioned:
-        return base
-    return None if gpu.compute_mode is None else f"{base}-{gpu.compute_mode.lower()}-{partition.index}"
+def device_name(address: PciAddress, mode: str | None, index: int) -> str:
+    """`gpu-0000-05-00-0` for a whole GPU, `gpu-0000-05-00-0-cpx-3` for a partition of a compute mode."""
+    base = "gpu-" + str(address).replace(":", "-").replace(".", "-")
+    return base if mode is None or mode in WHOLE else f"{base}-{mode.lower()}-{index}"

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from amdgpu_dra.core.fakegpu.fleet import FleetSpec, GpuSpec
 from amdgpu_dra.core.fakegpu.layout import DRM_MAJOR, Drm, drm_devices
 from amdgpu_dra.core.fakegpu.models import MODELS, RESERVED, Model
+from amdgpu_dra.core.gpu import paths
 
 type File = tuple[str, str]
 
@@ -79,7 +80,18 @@ def _available(fleet: FleetSpec, gpu: GpuSpec, model: Model) -> dict[str, str]:
     return {
         "available_compute_partition": ", ".join(model.legal[gpu.memory or "NPS1"]),
         "available_memory_partition": ", ".join(model.legal),
+        "compute_partition_mem_alloc_mode": "CAPPING",
+        paths.PER_GPU_CONFIG: ", ".join(model.legal["NPS1"]),
     }
+
+
+def writable_files(fleet: FleetSpec) -> Iterator[str]:
+    """The mode files with a write bit: none of a virtual function; the memory mode's from 7.x on, if it has several."""
+    for gpu in fleet.gpus:
+        if gpu.compute is not None and not gpu.virtual:
+            yield f"{folder_of(gpu)}/{paths.COMPUTE_MODE}"
+            if fleet.kernel == "7.x" and len(MODELS[gpu.model].legal) > 1:
+                yield f"{folder_of(gpu)}/{paths.MEMORY_MODE}"
 
 
 def _drm_folder(gpu: GpuSpec, device: Drm) -> str:

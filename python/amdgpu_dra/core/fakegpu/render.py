@@ -2,7 +2,7 @@
 
 from amdgpu_dra.core.fakegpu.fleet import Fault, FleetSpec
 from amdgpu_dra.core.fakegpu.kfd import render_kfd
-from amdgpu_dra.core.fakegpu.pci import render_links, render_pci
+from amdgpu_dra.core.fakegpu.pci import render_links, render_pci, writable_files
 from amdgpu_dra.core.gpu import TreeText, Unreadable
 
 
@@ -16,7 +16,7 @@ def render(fleet: FleetSpec) -> TreeText:
     links = dict(render_links(fleet))
     for fault in fleet.faults:
         _spoil(TreeText(files=files, links=links), files, links, fault)
-    return TreeText(files=files, links=links)
+    return TreeText(files=files, links=links, writable=frozenset(writable_files(fleet)) & files.keys())
 
 
 def _spoil(tree: TreeText, files: dict[str, str | Unreadable], links: dict[str, str], fault: Fault) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amdgpu_dra.core.fakegpu import MODELS, FleetSpec, GpuSpec, render
-from amdgpu_dra.core.gpu import Gpu, TreeText, Unreadable, parse
+from amdgpu_dra.core.gpu import Gpu, Unreadable, parse
 from amdgpu_dra.testing.strategies import fleets
 
 
@@ -32,7 +32,9 @@ def _stated(gpu: GpuSpec, fleet: FleetSpec) -> dict[str, object]:
         "xccs": [model.xccs // count] * count,
         "indices": list(range(count)),
         "units": model.compute_units // count * count,
+        "offers": bool(model.legal) and not gpu.virtual,
         "writable": bool(model.legal) and not gpu.virtual,
+        "per_gpu": bool(model.legal) and not gpu.virtual and fleet.kernel == "7.x",
         "driver": fleet.driver_version,
     }
 
@@ -52,7 +54,9 @@ def seen(gpu: Gpu, driver: str | None) -> dict[str, object]:
         "xccs": [part.xccs for part in gpu.partitions],
         "indices": [part.index for part in gpu.partitions],
         "units": sum(part.compute_units or 0 for part in gpu.partitions),
-        "writable": bool(gpu.compute_modes),
+        "offers": bool(gpu.compute_modes),
+        "writable": gpu.mode_writable,
+        "per_gpu": gpu.per_gpu_config,
         "driver": driver,
     }
 
@@ -83,7 +87,7 @@ def test_the_order_of_folders_means_nothing(fleet: FleetSpec, random: Random) ->
     random.shuffle(files)
     random.shuffle(links)
 
-    assert parse(tree) == parse(TreeText(files=dict(files), links=dict(links)))
+    assert parse(tree) == parse(replace(tree, files=dict(files), links=dict(links)))
 
 
 def without_links(gpu: Gpu) -> Gpu:
@@ -105,7 +109,7 @@ def test_one_spoilt_file_costs_no_other_device(fleet: FleetSpec, data: st.DataOb
         )
     )
 
-    broken = parse(TreeText(files={**tree.files, path: bad}, links=tree.links))
+    broken = parse(replace(tree, files={**tree.files, path: bad}))
 
     unlinked = [without_links(gpu) for gpu in broken.gpus]
     changed = [gpu for gpu in whole.gpus if without_links(gpu) not in unlinked]

@@ -99,6 +99,9 @@ class Gpu:
     Attributes:
         compute_mode, memory_mode: upper case as the kernel writes them, None where it has no such file or cannot say.
         compute_modes, memory_modes: what the kernel offers now, in its order; empty if it offers none.
+        mode_writable: its compute mode can be set: the file has a write bit.
+        per_gpu_config: it has the folder `compute_partition_config`, as kernels do that switch one GPU beside others.
+        memory_alloc_mode: CAPPING (partitions of a memory range divide it) or ALL (each may use all of it).
         has_pci: its PCI folder was found. Without it the GPU is inventoried but cannot be published.
         partitions: by index; more or fewer than the mode promises if KFD shows more or fewer.
     """
@@ -119,6 +122,9 @@ class Gpu:
     memory_mode: str | None = None
     compute_modes: tuple[str, ...] = ()
     memory_modes: tuple[str, ...] = ()
+    mode_writable: bool = False
+    per_gpu_config: bool = False
+    memory_alloc_mode: str | None = None
     has_pci: bool = False
     partitions: tuple[Partition, ...] = ()
 

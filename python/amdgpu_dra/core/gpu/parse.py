@@ -90,6 +90,9 @@ def _gpu(reader: Reader, address: PciAddress, group: dict[int, KfdNode], facts: 
         memory_mode=facts.memory_mode,
         compute_modes=facts.compute_modes,
         memory_modes=facts.memory_modes,
+        mode_writable=facts.mode_writable,
+        per_gpu_config=facts.per_gpu_config,
+        memory_alloc_mode=facts.memory_alloc_mode,
         has_pci=facts.found,
         partitions=parts,
     )

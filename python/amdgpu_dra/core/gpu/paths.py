@@ -12,15 +12,23 @@ PCI_DEVICES = "bus/pci/devices"
 AMDGPU_DRIVER = "bus/pci/drivers/amdgpu"
 MODULE_VERSION = "module/amdgpu/version"
 
+# Files of a GPU's PCI folder that set its modes where their file mode has a write bit.
+COMPUTE_MODE = "current_compute_partition"
+MEMORY_MODE = "current_memory_partition"
+MODE_FILES = (COMPUTE_MODE, MEMORY_MODE)
+# Stands in a folder that kernels have whose modes can be switched while other GPUs work.
+PER_GPU_CONFIG = "compute_partition_config/supported_xcp_configs"
+
 # Files of a GPU's PCI folder.
 PCI_FILES = (
+    *MODE_FILES,
+    PER_GPU_CONFIG,
     "available_compute_partition",
     "available_memory_partition",
     "class",
-    "current_compute_partition",
+    "compute_partition_mem_alloc_mode",
     "current_link_speed",
     "current_link_width",
-    "current_memory_partition",
     "device",
     "mem_info_vram_total",
     "numa_node",

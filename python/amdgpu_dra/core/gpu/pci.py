@@ -30,6 +30,9 @@ class PciFacts:
     memory_mode: str | None = None
     compute_modes: tuple[str, ...] = ()
     memory_modes: tuple[str, ...] = ()
+    mode_writable: bool = False
+    per_gpu_config: bool = False
+    memory_alloc_mode: str | None = None
 
 
 def parse_pci(reader: Reader) -> dict[PciAddress, PciFacts]:
@@ -65,10 +68,15 @@ def _facts(reader: Reader, folder: str, name: str, vendor: str | None) -> PciFac
         link_speed=reader.find_text(f"{folder}/current_link_speed", costs("pcieLinkSpeed")),
         link_width=reader.find(f"{folder}/current_link_width", costs("pcieLinkWidth"), positive),
         vram=reader.find(f"{folder}/mem_info_vram_total", costs("memory"), positive),
-        compute_mode=reader.find(f"{folder}/current_compute_partition", costs("partitionProfile"), mode),
-        memory_mode=reader.find(f"{folder}/current_memory_partition", costs("partitionProfile"), mode),
+        compute_mode=reader.find(f"{folder}/{paths.COMPUTE_MODE}", costs("partitionProfile"), mode),
+        memory_mode=reader.find(f"{folder}/{paths.MEMORY_MODE}", costs("partitionProfile"), mode),
         compute_modes=reader.find(f"{folder}/available_compute_partition", costs("compute modes"), modes) or (),
         memory_modes=reader.find(f"{folder}/available_memory_partition", costs("memory modes"), modes) or (),
+        mode_writable=reader.tree.is_writable(f"{folder}/{paths.COMPUTE_MODE}"),
+        per_gpu_config=reader.tree.find(f"{folder}/{paths.PER_GPU_CONFIG}") is not None,
+        memory_alloc_mode=reader.find(
+            f"{folder}/compute_partition_mem_alloc_mode", costs("memory of its other modes"), mode
+        ),
     )
 
 

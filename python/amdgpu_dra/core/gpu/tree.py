@@ -22,10 +22,12 @@ class TreeText:
     Attributes:
         files: path -> text with its line ends, or why it could not be read. A file that does not exist is not there.
         links: path of a symbolic link -> its target as written, relative to the folder of the link.
+        writable: those of the mode files (`paths.MODE_FILES`) whose file mode has a write bit.
     """
 
     files: Mapping[str, str | Unreadable] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
+    writable: frozenset[str] = frozenset()
 
     @cached_property
     def _folders(self) -> dict[str, set[str]]:
@@ -47,6 +49,10 @@ class TreeText:
         """The file at `path`, links followed; None if there is none."""
         text = self.files.get(path)
         return text if text is not None else self.files.get(self.resolve(path))
+
+    def is_writable(self, path: str) -> bool:
+        """Whether the file at `path`, links followed, is known to have a write bit."""
+        return path in self.writable or self.resolve(path) in self.writable
 
     def find_target(self, path: str) -> str | None:
         """Where the symbolic link `path` leads, as a path below the root; None if there is no such link."""

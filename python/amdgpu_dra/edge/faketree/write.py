@@ -31,6 +31,8 @@ def write_tree(tree: TreeText, out: Path, *, nodes: bool | None = None) -> None:
     try:
         for path, text in tree.files.items():
             _write_file(out / "sys" / path, text)
+            if path.endswith(paths.MODE_FILES):
+                (out / "sys" / path).chmod(0o644 if path in tree.writable else 0o444)
         for path, target in tree.links.items():
             link = out / "sys" / path
             link.parent.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ from amdgpu_dra.api.errors import HostError
 from amdgpu_dra.core.gpu import TreeText, Unreadable, paths
 
 _LONGEST = 1 << 20
+_WRITE_BITS = 0o222
 
 
 class _Tree:
@@ -17,12 +18,15 @@ class _Tree:
         self.root = root
         self.files: dict[str, str | Unreadable] = {}
         self.links: dict[str, str] = {}
+        self.writable: set[str] = set()
 
     def read(self, path: str) -> None:
-        """One file, if it is there."""
+        """One file, if it is there; of a mode file also whether it has a write bit."""
         try:
             handle = os.open(f"{self.root}/{path}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
             try:
+                if path.endswith(paths.MODE_FILES) and os.fstat(handle).st_mode & _WRITE_BITS:
+                    self.writable.add(path)
                 self.files[path] = os.read(handle, _LONGEST).decode("utf-8", "replace")
             finally:
                 os.close(handle)
@@ -84,7 +88,7 @@ def read_tree(root: str, *, every_link: bool = False) -> TreeText:
             tree.link(f"{paths.PCI_DEVICES}/{name}")
             for file in paths.PCI_FILES:
                 tree.read(f"{paths.PCI_DEVICES}/{name}/{file}")
-    return TreeText(files=tree.files, links=tree.links)
+    return TreeText(files=tree.files, links=tree.links, writable=frozenset(tree.writable))
 
 
 def _read_nodes(tree: _Tree, patterns: tuple[str, ...]) -> None:
@@ -105,6 +109,6 @@ def fingerprint(root: str) -> tuple[str, ...]:
     names = tree.names(paths.AMDGPU_DRIVER)
     for name in names:
         if ":" in name:
-            tree.read(f"{paths.PCI_DEVICES}/{name}/current_compute_partition")
-            tree.read(f"{paths.PCI_DEVICES}/{name}/current_memory_partition")
+            tree.read(f"{paths.PCI_DEVICES}/{name}/{paths.COMPUTE_MODE}")
+            tree.read(f"{paths.PCI_DEVICES}/{name}/{paths.MEMORY_MODE}")
     return (*names, *(f"{path}={text}" for path, text in tree.files.items()))
