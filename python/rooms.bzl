@@ -26,6 +26,7 @@ PACKAGES = [
     "//python/amdgpu_dra/core/fakegpu",
     "//python/amdgpu_dra/core/gpu",
     "//python/amdgpu_dra/core/slices",
+    "//python/amdgpu_dra/core/switch",
     "//python/amdgpu_dra/edge/disk",
     "//python/amdgpu_dra/edge/faketree",
     "//python/amdgpu_dra/edge/kube",
