@@ -28,6 +28,14 @@ class SliceApi(Protocol):
         """The UID of this node's object."""
         ...
 
+    async def get_version(self) -> str:
+        """The server's version, `v1.37.1`; empty if it states none."""
+        ...
+
+    async def try_slice(self, item: ResourceSlice) -> ResourceSlice | None:
+        """The slice as it would be stored, and is not; None if the server finds it invalid."""
+        ...
+
     async def list_slices(self) -> tuple[list[ResourceSlice], str]:
         """All of them, and the version of the list."""
         ...

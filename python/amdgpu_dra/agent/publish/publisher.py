@@ -6,8 +6,9 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from amdgpu_dra.agent.ports import Clock, SliceApi
+from amdgpu_dra.agent.publish.support import Support, find_support
 from amdgpu_dra.api.errors import DriverError, UsageError
-from amdgpu_dra.api.resource import Device, ResourceSlice
+from amdgpu_dra.api.resource import CounterSet, Device, ResourceSlice
 from amdgpu_dra.core.slices import build_slices, diff_slices
 
 _LOG = logging.getLogger("publish")
@@ -21,9 +22,14 @@ class Publisher:
     Slices are never removed at the end: the kubelet does that if the driver stays away (30 s).
     """
 
-    def __init__(self, api: SliceApi, clock: Clock, *, node: str) -> None:
-        self._api, self._clock, self._node = api, clock, node
+    def __init__(self, api: SliceApi, clock: Clock, *, node: str, with_counters: bool = False) -> None:
+        """`with_counters`: find out whether the cluster keeps counters, before anything is published."""
+        self._api, self._clock, self._node, self._with_counters = api, clock, node, with_counters
         self._devices: tuple[Device, ...] | None = None
+        self._counter_sets: tuple[CounterSet, ...] = ()
+        self.support: Support | None = None
+        # Told the answer, and each later one that differs; may call `want`.
+        self.on_support: Callable[[Support], None] = lambda _: None
         self._wake = asyncio.Event()
         self._node_uid = ""
         self._written: dict[str, str] = {}
@@ -31,9 +37,9 @@ class Publisher:
         self.problem = "no inventory has been read yet"
         self.on_synced: Callable[[], None] = lambda: None
 
-    def want(self, devices: tuple[Device, ...]) -> None:
-        """The devices that should be published from now on."""
-        self._devices = devices
+    def want(self, devices: tuple[Device, ...], counter_sets: tuple[CounterSet, ...] = ()) -> None:
+        """The devices, and their GPUs' counters, that should be published from now on."""
+        self._devices, self._counter_sets = devices, counter_sets
         self._wake.set()
 
     @property
@@ -60,14 +66,14 @@ class Publisher:
 
     async def _sync(self) -> str:
         """Lists, writes what differs, and gives the version of the list."""
+        if self._with_counters and not (self.support and self.support.counters):
+            await self._find_support()
         self._wake.clear()
-        devices = self._devices
+        devices, counter_sets = self._devices, self._counter_sets
         have, version = await self._api.list_slices()
         if devices is None:
             return version
-        if not self._node_uid:
-            self._node_uid = await self._api.get_node_uid()
-        want = build_slices(devices, node=self._node, node_uid=self._node_uid)
+        want = build_slices(devices, counter_sets, node=self._node, node_uid=await self._get_node_uid())
         actions = diff_slices(want, have)
         for item in actions.delete:
             await self._api.delete_slice(item)
@@ -83,11 +89,23 @@ class Publisher:
         self.on_synced()
         return version
 
+    async def _get_node_uid(self) -> str:
+        if not self._node_uid:
+            self._node_uid = await self._api.get_node_uid()
+        return self._node_uid
+
+    async def _find_support(self) -> None:
+        """Asks again at every look while the answer is no: a newer server may have come since."""
+        found = await find_support(self._api, node=self._node, node_uid=await self._get_node_uid())
+        if found != self.support:
+            self.support = found
+            self.on_support(found)
+
     def _check(self, sent: ResourceSlice, stored: ResourceSlice) -> None:
         """Notes the version that we wrote, and says so if the server dropped anything."""
         self._written[stored.name] = stored.resource_version
-        if stored.devices != sent.devices:
-            _LOG.error("slice %s came back with other devices than were sent: the server dropped fields", sent.name)
+        if (stored.devices, stored.shared_counters) != (sent.devices, sent.shared_counters):
+            _LOG.error("slice %s came back otherwise than it was sent: the server dropped fields", sent.name)
 
     async def _watch(self, version: str) -> None:
         """Returns when a slice changes that we did not write, when others are wanted, or when the watch ends."""

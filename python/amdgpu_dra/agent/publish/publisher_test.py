@@ -3,9 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from fractions import Fraction
 
-from amdgpu_dra.agent.publish import Publisher
-from amdgpu_dra.api.resource import Device
+import pytest
+
+from amdgpu_dra.agent.publish import Publisher, Support
+from amdgpu_dra.api.resource import CounterConsumption, CounterSet, Device
 from amdgpu_dra.testing.fakes import FakeClock, FakeSlices
 
 DEVICES = (Device(name="gpu-0"), Device(name="gpu-1"))
@@ -141,3 +144,99 @@ def test_the_api_away_is_waited_for_with_growing_delays() -> None:
     assert clock.waits[0] < 1
     assert max(clock.waits) <= 60
     assert _published(api) == ["gpu-0", "gpu-1"]
+
+
+COUNTERS = (CounterSet(name="gpu", counters={"spx-0": Fraction(8)}),)
+COUNTED = (
+    Device(name="gpu-0", consumes_counters=(CounterConsumption(counter_set="gpu", counters={"spx-0": Fraction(8)}),)),
+)
+
+
+def _run_counting(api: FakeSlices, story: Callable[[Publisher, FakeClock, list[Support]], Awaitable[None]]) -> None:
+    """The same with a node that has counters to publish if the cluster keeps them, and else one plain device."""
+    clock = FakeClock()
+
+    async def both() -> None:
+        publisher = Publisher(api, clock, node="n", with_counters=True)
+        answers: list[Support] = []
+
+        def answer(support: Support) -> None:
+            answers.append(support)
+            if support.counters:
+                publisher.want(COUNTED, COUNTERS)
+
+        publisher.on_support = answer
+        publisher.want(DEVICES[:1])
+        task = asyncio.create_task(publisher.run())
+        async with asyncio.timeout(10):
+            await story(publisher, clock, answers)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(both())
+
+
+def test_counters_are_published_where_the_cluster_keeps_them() -> None:
+    """A trial is made once and leaves nothing; nothing without counters was published before its answer."""
+    api = FakeSlices()
+
+    async def story(publisher: Publisher, _clock: FakeClock, _answers: list[Support]) -> None:
+        await _until(lambda: publisher.not_ready is None)
+        api.take(NAME)
+        await _until(lambda: NAME in api.slices)
+
+    _run_counting(api, story)
+    assert api.slices[NAME].devices == COUNTED
+    assert [item.shared_counters for name, item in sorted(api.slices.items())] == [(), COUNTERS]
+    assert api.trials == 2
+
+
+@pytest.mark.parametrize(
+    ("version", "drops", "detail"),
+    [("v1.37.0", True, "came back otherwise"), ("v1.34.1", False, "the API server is v1.34.1")],
+    ids=["gate-off", "too-old"],
+)
+def test_without_counters_the_static_layout_is_published(version: str, detail: str, *, drops: bool) -> None:
+    """A server that drops them, or is too old, gets plain devices, and the reason can be asked for."""
+    api = FakeSlices()
+    api.version, api.drops_counters = version, drops
+
+    async def story(publisher: Publisher, _clock: FakeClock, answers: list[Support]) -> None:
+        await _until(lambda: publisher.not_ready is None)
+        assert publisher.support == answers[-1]
+        assert (answers[-1].counters, answers[-1].reason) == (False, "NoCounters")
+        assert detail in answers[-1].detail
+
+    _run_counting(api, story)
+    assert list(api.slices) == [NAME]
+    assert api.slices[NAME].devices == DEVICES[:1]
+
+
+def test_a_server_that_is_away_is_no_answer() -> None:
+    """While it cannot be asked nothing is decided; when it is back it is asked."""
+    api = FakeSlices()
+    api.down = True
+
+    async def story(publisher: Publisher, clock: FakeClock, answers: list[Support]) -> None:
+        await _until(lambda: len(clock.waits) == 3)
+        assert (publisher.support, answers) == (None, [])
+        api.down = False
+        await _until(lambda: publisher.not_ready is None)
+        assert [support.counters for support in answers] == [True]
+
+    _run_counting(api, story)
+
+
+def test_a_server_that_learns_counters_gets_them() -> None:
+    """After a no it is asked again with each look; a yes stays."""
+    api = FakeSlices()
+    api.drops_counters = True
+
+    async def story(publisher: Publisher, _clock: FakeClock, answers: list[Support]) -> None:
+        await _until(lambda: publisher.not_ready is None)
+        api.drops_counters = False
+        api.take(NAME)
+        await _until(lambda: len(api.slices) == 2)
+        assert [support.counters for support in answers] == [False, True]
+
+    _run_counting(api, story)

@@ -1,15 +1,20 @@
-"""Which devices Kubernetes sees of an inventory, under which names, and with which attributes.
+"""Which devices Kubernetes sees of an inventory, under which names, in which order, and with which attributes.
 
 Knows names, attributes and limits of a single device. Refuses to know slices, pools and claims.
 """
 
 from amdgpu_dra.core.devices.attributes import ATTRIBUTES, CAPACITIES, describe
-from amdgpu_dra.core.devices.listing import Listing, NodeDevice, Withheld, list_devices
+from amdgpu_dra.core.devices.candidates import BLOCKED_TAINT
+from amdgpu_dra.core.devices.device import STATIC, Layout, Listing, NodeDevice, Withheld
+from amdgpu_dra.core.devices.listing import list_devices
 from amdgpu_dra.core.devices.names import device_name
 
 __all__ = [
     "ATTRIBUTES",
+    "BLOCKED_TAINT",
     "CAPACITIES",
+    "STATIC",
+    "Layout",
     "Listing",
     "NodeDevice",
     "Withheld",

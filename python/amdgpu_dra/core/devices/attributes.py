@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from amdgpu_dra.api.resource import AttributeValue, Device, Version
-from amdgpu_dra.core.devices.listing import NodeDevice
+from amdgpu_dra.core.devices.device import NodeDevice
 
 _SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
 LONGEST_TEXT = 64
@@ -207,7 +207,14 @@ def describe(device: NodeDevice) -> tuple[Device, tuple[str, ...]]:
         else:
             attributes[row.name] = value
     capacity = {row.name: Fraction(value) for row in CAPACITIES if (value := row.read(device)) is not None}
-    return Device(name=device.name, attributes=attributes, capacity=capacity), tuple(refused)
+    described = Device(
+        name=device.name,
+        attributes=attributes,
+        capacity=capacity,
+        consumes_counters=device.consumes,
+        taints=device.taints,
+    )
+    return described, tuple(refused)
 
 
 def _publishable(text: str) -> bool:

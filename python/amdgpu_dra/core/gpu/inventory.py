@@ -138,11 +138,15 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
-    """All GPUs of a node by address, `/dev/kfd`, the version of amdgpu as its module states it, and every problem."""
+    """All GPUs of a node by address, `/dev/kfd`, the version of amdgpu as its module states it, and every problem.
+
+    `xcp_nodes` is the number of render nodes that the kernel made for partitions other than the first of each GPU.
+    """
 
     gpus: tuple[Gpu, ...] = ()
     kfd: DeviceNode | None = None
     driver_version: str | None = None
     driver_loaded: bool = False
     generation: int | None = None
+    xcp_nodes: int = 0
     problems: tuple[Problem, ...] = ()

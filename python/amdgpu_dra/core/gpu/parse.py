@@ -35,6 +35,7 @@ def parse(tree: TreeText) -> Inventory:
         driver_version=reader.find_text(paths.MODULE_VERSION, "driverVersion"),
         driver_loaded=bool(pci or nodes) or paths.MODULE_VERSION in tree.files,
         generation=reader.find(paths.GENERATION, "noticing foreign mode changes", decimal),
+        xcp_nodes=sum(owner.startswith(paths.XCP) for owner in drm.owner.values()),
         problems=tuple(reader.problems),
     )
 

@@ -13,6 +13,8 @@ PROCESS_MEMORY = "vram_"
 DRM = "class/drm"
 PCI_DEVICES = "bus/pci/devices"
 AMDGPU_DRIVER = "bus/pci/drivers/amdgpu"
+# Name of the platform device that owns the DRM nodes of a partition: amdgpu_xcp_3, amdgpu_xcp.3 on older kernels.
+XCP = "amdgpu_xcp"
 MODULE_VERSION = "module/amdgpu/version"
 
 # Files of a GPU's PCI folder that set its modes where their file mode has a write bit.

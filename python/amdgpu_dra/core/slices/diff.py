@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from amdgpu_dra.api.resource import ResourceSlice
+from amdgpu_dra.api.resource import Device, ResourceSlice, Taint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,4 +59,14 @@ def _same(new: ResourceSlice, old: ResourceSlice) -> bool:
 
 
 def _take_over(new: ResourceSlice, old: ResourceSlice, generation: int) -> ResourceSlice:
-    return replace(new, generation=generation, uid=old.uid, resource_version=old.resource_version)
+    kept = {device.name: device.taints for device in old.devices}
+    devices = tuple(_keep_times(device, kept.get(device.name, ())) for device in new.devices)
+    return replace(new, devices=devices, generation=generation, uid=old.uid, resource_version=old.resource_version)
+
+
+def _keep_times(device: Device, stored: tuple[Taint, ...]) -> Device:
+    """The device with the time at which the server first saw each of its taints; an update would start it anew."""
+    if not device.taints:
+        return device
+    taints = tuple(next((old for old in stored if old == taint), taint) for taint in device.taints)
+    return replace(device, taints=taints)

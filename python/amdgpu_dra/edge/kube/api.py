@@ -9,7 +9,7 @@ from amdgpu_dra.edge.kube.connection import Connection, StatusError
 
 _GROUP = "/apis/resource.k8s.io/v1"
 _SLICES = f"{_GROUP}/resourceslices"
-_NOT_FOUND, _CONFLICT, _GONE = 404, 409, 410
+_NOT_FOUND, _CONFLICT, _GONE, _INVALID = 404, 409, 410, 422
 
 
 class KubeApi:
@@ -49,6 +49,23 @@ class KubeApi:
         except StatusError as error:
             raise _not_ready(f"node {self._node}", error, hint="is --node-name the name of this node?") from error
         return str(node["metadata"]["uid"])
+
+    async def get_version(self) -> str:
+        """See the port."""
+        try:
+            return str((await self._connection.request("GET", "/version")).get("gitVersion") or "")
+        except StatusError as error:
+            raise _not_ready("version of the API server", error) from error
+
+    async def try_slice(self, item: ResourceSlice) -> ResourceSlice | None:
+        """See the port."""
+        try:
+            found = await self._connection.request("POST", _SLICES, query={"dryRun": "All"}, body=encode_slice(item))
+        except StatusError as error:
+            if error.code == _INVALID:
+                return None
+            raise _not_ready(f"trial of ResourceSlice {item.name}", error) from error
+        return decode_slice(found)
 
     async def list_slices(self) -> tuple[list[ResourceSlice], str]:
         """See the port."""
@@ -100,7 +117,7 @@ def _not_ready(where: str, error: StatusError, *, hint: str = "") -> NotReadyErr
         403: "check the plugin's ClusterRole and its binding",
         404: hint or "check that the API server serves resource.k8s.io/v1 (Kubernetes 1.34 or newer)",
         _CONFLICT: "it is read and written again",
-        422: "report this: the driver checks its slices before it sends them",
+        _INVALID: "report this: the driver checks its slices before it sends them",
     }
     return NotReadyError(
         where,

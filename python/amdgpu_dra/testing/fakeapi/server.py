@@ -42,6 +42,9 @@ class FakeApi:
         self.answering = asyncio.Event()
         self.answering.set()
         self.writes = 0
+        self.version = "v1.37.0"
+        # As with the feature gate DRAPartitionableDevices off.
+        self.drops_counters = False
 
     async def start(self, port: int = 0) -> None:
         """Serves on a port, 0 for any."""
@@ -61,6 +64,8 @@ class FakeApi:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         self.requests.append((request.method, request.path))
+        if request.path == "/version":
+            return web.json_response({"gitVersion": self.version})
         parts = request.path.strip("/").split("/")
         rest = parts[2:] if parts[0] == "api" else parts[3:]
         namespace = rest[1] if rest and rest[0] == "namespaces" else ""
@@ -71,6 +76,10 @@ class FakeApi:
         if request.method == "GET":
             return await self._get(request, resource, namespace, name)
         body = await request.json() if request.can_read_body else {}
+        if self.drops_counters and resource == "resourceslices":
+            _drop_counters(body)
+        if request.query.get("dryRun") == "All":
+            return web.json_response(body)
         self.writes += 1
         async with self._changed:
             answer = self._write(request.method, (resource, namespace, name), body, status=rest[-1] == "status")
@@ -141,6 +150,13 @@ class FakeApi:
             return _status(409, "the UID in the precondition does not match")
         self._keep(key, json.loads(json.dumps(old)), "DELETED")
         return web.json_response(old)
+
+
+def _drop_counters(item: dict[str, Any]) -> None:
+    spec = item.get("spec") or {}
+    spec.pop("sharedCounters", None)
+    for device in spec.get("devices") or []:
+        device.pop("consumesCounters", None)
 
 
 def _status(code: int, message: str) -> web.Response:

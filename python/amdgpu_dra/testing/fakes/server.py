@@ -39,6 +39,10 @@ class FakeSlices:
         self.slices: dict[str, ResourceSlice] = {}
         self.down = False
         self.writes = 0
+        self.version = "v1.37.0"
+        # As with the feature gate DRAPartitionableDevices off.
+        self.drops_counters = False
+        self.trials = 0
         self._version = 0
         self._news: list[tuple[int, ResourceSlice]] = []
         self._changed = asyncio.Event()
@@ -69,6 +73,24 @@ class FakeSlices:
         self._check()
         return "node-uid"
 
+    def _kept(self, item: ResourceSlice) -> ResourceSlice:
+        if not self.drops_counters:
+            return item
+        return replace(
+            item, shared_counters=(), devices=tuple(replace(device, consumes_counters=()) for device in item.devices)
+        )
+
+    async def get_version(self) -> str:
+        """See the port."""
+        self._check()
+        return self.version
+
+    async def try_slice(self, item: ResourceSlice) -> ResourceSlice | None:
+        """See the port."""
+        self._check()
+        self.trials += 1
+        return self._kept(item)
+
     async def list_slices(self) -> tuple[list[ResourceSlice], str]:
         """See the port."""
         self._check()
@@ -78,7 +100,7 @@ class FakeSlices:
         """See the port."""
         self._check()
         self.writes += 1
-        return self.put(item)
+        return self.put(self._kept(item))
 
     async def update_slice(self, item: ResourceSlice) -> ResourceSlice:
         """See the port."""
@@ -86,7 +108,7 @@ class FakeSlices:
         if self.slices[item.name].resource_version != item.resource_version:
             raise NotReadyError("slice", expected="the version read", found="another", action="read again")
         self.writes += 1
-        return self.put(item)
+        return self.put(self._kept(item))
 
     async def delete_slice(self, item: ResourceSlice) -> None:
         """See the port."""

@@ -1,0 +1,56 @@
+"""Reason codes: why a device is withheld, tainted or not offered. The same word wherever it is told.
+
+Knows the words and what to do about them. Refuses to know when one applies.
+"""
+
+from enum import StrEnum
+
+__all__ = ["HELP", "Reason"]
+
+
+class Reason(StrEnum):
+    """A code, as logs, Events and metrics write it."""
+
+    NO_KFD_NODE = "NoKfdNode"
+    NO_PCI_DEVICE = "NoPciDevice"
+    UNKNOWN_MODE = "UnknownMode"
+    NO_KFD_DEVICE = "NoKfdDevice"
+    NO_RENDER_NODE = "NoRenderNode"
+    NO_WHOLE_GPU = "NoWholeGpu"
+    NO_DRM_NODE = "NoDrmNode"
+    MODE_FAILED = "ModeFailed"
+    NOT_WRITABLE = "NotWritable"
+    NOT_PLANNABLE = "NotPlannable"
+    REPARTITION_OFF = "RepartitionOff"
+    NO_PER_GPU_CONFIG = "NoPerGpuConfig"
+    NO_COUNTERS = "NoCounters"
+    SWITCH_BLOCKED = "SwitchBlocked"
+
+
+HELP = {
+    Reason.NO_KFD_NODE: "amdgpu drives the GPU and KFD does not show it, or not this partition: see dmesg for amdgpu "
+    "and kfd",
+    Reason.NO_PCI_DEVICE: "KFD shows the GPU and its PCI folder is not there or not bound to amdgpu: see --sysfs-root",
+    Reason.UNKNOWN_MODE: "KFD shows several partitions and current_compute_partition cannot be read, or says SPX: the "
+    "next reading often has it",
+    Reason.NO_KFD_DEVICE: "class/kfd/kfd/dev states no device number: amdgpu was loaded without KFD",
+    Reason.NO_RENDER_NODE: "DRM has no render node for the partition: the kernel's 64 legacy minors are used up; a "
+    "board management controller's VGA card takes one of them (unload `ast`)",
+    Reason.NO_WHOLE_GPU: "under this memory mode no compute mode leaves the GPU whole: drain the node and set NPS1",
+    Reason.NO_DRM_NODE: "the partition would have no DRM node, as with NoRenderNode: the kernel makes all of them when "
+    "it finds the GPU",
+    Reason.MODE_FAILED: "the kernel could not complete this compute mode: see dmesg, then reload amdgpu or restart the "
+    "node",
+    Reason.NOT_WRITABLE: "the GPU's compute mode cannot be written (a virtual function, or sysfs mounted read-only): "
+    "its partitions of now are published",
+    Reason.NOT_PLANNABLE: "sysfs does not tell what the GPU's other modes would have (XCCs, or the modes themselves): "
+    "its partitions of now are published",
+    Reason.REPARTITION_OFF: "--repartition=off: the partitions of now are published",
+    Reason.NO_PER_GPU_CONFIG: "the kernel switches a GPU only while nothing on the node uses KFD: the partitions of "
+    "now are published; --repartition=per-gpu tries all the same",
+    Reason.NO_COUNTERS: "the cluster does not keep counters of ResourceSlices: use Kubernetes 1.36 or newer, or turn "
+    "on the feature gate DRAPartitionableDevices; the partitions of now are published",
+    Reason.SWITCH_BLOCKED: "this kernel refused to switch a GPU that nobody uses while another one was in use: no mode "
+    "is switched until all GPUs of the node are free",
+}
+"""What to do, by code; `docs/reference/reasons.md` is generated from it."""
