@@ -128,6 +128,25 @@ def test_fake_tree_needs_no_privilege() -> None:
     assert {mount["name"] for mount in container["volumeMounts"] if mount.get("readOnly")} == {"sysfs", "dev"}
 
 
+@pytest.mark.parametrize(
+    ("values", "read_only"),
+    [
+        ((), True),
+        (("featureGates.DynamicPartitioning=true",), False),
+        (("featureGates.AutoPartition=true",), False),
+        (("featureGates.DynamicPartitioning=false",), True),
+        (("featureGates.DynamicPartitioning=true", "kubeletPlugin.repartition=off"), True),
+    ],
+    ids=["no-gate", "gate", "amds-gate", "gate-off", "repartition-off"],
+)
+def test_sysfs_is_written_only_to_switch_modes(values: tuple[str, ...], *, read_only: bool) -> None:
+    """The node's sysfs is writable exactly if the plugin may switch compute modes."""
+    container = _container(_rendered(*IMAGE, *(part for value in values for part in ("--set", value))))
+    (mount,) = [item for item in container["volumeMounts"] if item["name"] == "sysfs"]
+
+    assert mount["readOnly"] is read_only
+
+
 def test_real_gpus_need_privilege() -> None:
     """With the node's own sysfs the plugin is privileged, for KFD; its own files stay read-only."""
     container = _container(_rendered(*IMAGE))
@@ -156,6 +175,9 @@ def test_probes_ask_the_plugin() -> None:
             (*IMAGE, "--set", "kubeletPlugin.containers.plugin.healthcheckPort=0"), "found 0", id="no-fixed-port"
         ),
         pytest.param((*IMAGE, "--set", "kubeletPlugin.allowFakeDeviceNodes=true"), "set devPath", id="fake-in-dev"),
+        pytest.param(
+            (*IMAGE, "--set", "kubeletPlugin.idleMode=SPX"), "DynamicPartitioning=true", id="idle-without-gate"
+        ),
         pytest.param((*IMAGE, "--kube-version", "1.33.0"), ">=1.34.0-0", id="old-cluster"),
     ],
 )

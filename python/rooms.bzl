@@ -41,5 +41,6 @@ PACKAGES = [
     "//python/amdgpu_dra/testing/fakekubelet",
     "//python/amdgpu_dra/testing/fakes",
     "//python/amdgpu_dra/testing/shared",
+    "//python/amdgpu_dra/testing/simulate",
     "//python/amdgpu_dra/testing/strategies",
 ]

@@ -59,11 +59,20 @@ seccompProfile: {type: RuntimeDefault}
 {{- end -}}
 {{- end -}}
 
+{{- /* Whether compute modes may be switched: the gate under its own name or that of AMD's driver. */ -}}
+{{- define "driver.dynamic" -}}
+{{- $gates := default (dict) .Values.featureGates -}}
+{{- and (or (get $gates "DynamicPartitioning") (get $gates "AutoPartition")) (ne .Values.kubeletPlugin.repartition "off") -}}
+{{- end -}}
+
 {{- /* Values that cannot work are refused here, before anything is installed. */ -}}
 {{- define "driver.check" -}}
 {{- $plugin := .Values.kubeletPlugin -}}
 {{- if eq (int $plugin.containers.plugin.healthcheckPort) 0 -}}
 {{- fail "kubeletPlugin.containers.plugin.healthcheckPort: expected a port from 1 to 65535 that probes can name, or -1 for no health checks, found 0" -}}
+{{- end -}}
+{{- if and (or $plugin.idleMode (eq $plugin.repartition "per-gpu")) (ne (include "driver.dynamic" .) "true") -}}
+{{- fail "kubeletPlugin.idleMode and kubeletPlugin.repartition=per-gpu: expected featureGates.DynamicPartitioning=true beside them; set the gate, or leave them out" -}}
 {{- end -}}
 {{- if and $plugin.allowFakeDeviceNodes (eq (clean $plugin.devPath) "/dev") -}}
 {{- fail "kubeletPlugin.allowFakeDeviceNodes: expected kubeletPlugin.devPath to name a fake tree, found /dev; set devPath, or allowFakeDeviceNodes=false" -}}

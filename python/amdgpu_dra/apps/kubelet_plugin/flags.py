@@ -11,8 +11,16 @@ from dataclasses import dataclass
 from typing import Any, Never
 
 from amdgpu_dra.api.errors import UsageError
+from amdgpu_dra.core.partition import AUTO, OFF, PER_GPU
 
-_GATES = {"ContextualLogging"}
+DYNAMIC_PARTITIONING = "DynamicPartitioning"
+# Gate -> the name that it goes by here; AutoPartition is that of AMD's own driver.
+_GATES = {
+    "AutoPartition": DYNAMIC_PARTITIONING,
+    "ContextualLogging": "ContextualLogging",
+    DYNAMIC_PARTITIONING: DYNAMIC_PARTITIONING,
+}
+_MODES = ("SPX", "DPX", "TPX", "QPX", "CPX")
 _TRUE, _FALSE = {"true", "1", "t"}, {"false", "0", "f"}
 
 
@@ -45,6 +53,14 @@ class Options:
     v: int
     logging_format: str
     feature_gates: str
+    repartition: str
+    idle_mode: str
+
+    @property
+    def dynamic_partitioning(self) -> bool:
+        """Whether the scheduler may choose partitions; the later of two mentions of the gate counts."""
+        named = [item.partition("=") for item in filter(None, self.feature_gates.split(","))]
+        return {_GATES[name]: _bool(value) for name, _, value in named}.get(DYNAMIC_PARTITIONING, False)
 
 
 def _bool(text: str) -> bool:
@@ -89,6 +105,18 @@ def _gates(text: str) -> str:
             raise ValueError(f"only gates that this version has ({', '.join(sorted(_GATES))})")
         _bool(value)
     return text
+
+
+def _repartition(text: str) -> str:
+    if text not in {AUTO, PER_GPU, OFF}:
+        raise ValueError(f"{AUTO}, {PER_GPU} or {OFF}")
+    return text
+
+
+def _idle_mode(text: str) -> str:
+    if text and text.upper() not in _MODES:
+        raise ValueError(f"a compute mode ({', '.join(_MODES)}), or nothing")
+    return text.upper()
 
 
 FLAGS = (
@@ -157,7 +185,23 @@ FLAGS = (
         env="FEATURE_GATES",
         read=_gates,
         default="",
-        help="NAME=true|false, with commas between",
+        help="NAME=true|false, with commas between; DynamicPartitioning (or AutoPartition, as AMD's driver calls it): "
+        "every partition of every compute mode is offered, and GPUs are switched as claims need them",
+    ),
+    Flag(
+        name="repartition",
+        env="REPARTITION",
+        read=_repartition,
+        default=AUTO,
+        help="with DynamicPartitioning: per-gpu, off, or auto: per-gpu where the kernel has compute_partition_config, "
+        "else off",
+    ),
+    Flag(
+        name="idle-mode",
+        env="IDLE_MODE",
+        read=_idle_mode,
+        default="",
+        help="with DynamicPartitioning: compute mode to which a GPU returns after its last claim; empty: none",
     ),
     Flag(
         name="kube-api-qps",
@@ -232,7 +276,22 @@ def parse_flags(arguments: Sequence[str], environment: Mapping[str, str], versio
             found="nothing",
             action="set it from the downward API (spec.nodeName)",
         )
-    return Options(**values)
+    options = Options(**values)
+    _check_partitioning(options)
+    return options
+
+
+def _check_partitioning(options: Options) -> None:
+    """Refuses flags that could not do what they say."""
+    given = {"idle-mode": options.idle_mode, "repartition": options.repartition == PER_GPU and PER_GPU}
+    for name, value in given.items():
+        if value and not (options.dynamic_partitioning and options.repartition != OFF):
+            raise UsageError(
+                f"flag --{name}",
+                expected=f"--feature-gates={DYNAMIC_PARTITIONING}=true and not --repartition={OFF} beside it",
+                found=f"--{name}={value} alone",
+                action="set the gate, or leave the flag out",
+            )
 
 
 def _value(flag: Flag, given: Mapping[str, Any], environment: Mapping[str, str]) -> Any:

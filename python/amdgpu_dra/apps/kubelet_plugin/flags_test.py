@@ -55,6 +55,14 @@ def test_the_command_line_wins_over_the_environment() -> None:
         (["--node-name=n", "stray"], "found stray; see --help"),
         (["--node-name=n", "--allow-fake-device-nodes=perhaps"], "expected true or false, found 'perhaps'"),
         (["--node-name=n", "--rescan-interval=0"], "expected a number of seconds above 0"),
+        (["--node-name=n", "--repartition=node"], "expected auto, per-gpu or off, found 'node'"),
+        (["--node-name=n", "--idle-mode=NPS1"], "expected a compute mode (SPX, DPX, TPX, QPX, CPX), or nothing"),
+        (["--node-name=n", "--idle-mode=spx"], "expected --feature-gates=DynamicPartitioning=true"),
+        (["--node-name=n", "--repartition=per-gpu"], "found --repartition=per-gpu alone; set the gate"),
+        (
+            ["--node-name=n", "--feature-gates=AutoPartition=true", "--repartition=off", "--idle-mode=spx"],
+            "not --repartition=off beside it",
+        ),
     ],
 )
 def test_wrong_flags_say_what_is_right(arguments: list[str], text: str) -> None:
@@ -64,6 +72,30 @@ def test_wrong_flags_say_what_is_right(arguments: list[str], text: str) -> None:
 
     assert text in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("gates", "on"),
+    [
+        ("", False),
+        ("DynamicPartitioning=true", True),
+        ("AutoPartition=true,ContextualLogging=true", True),
+        ("DynamicPartitioning=true,AutoPartition=false", False),
+    ],
+)
+def test_the_gate_has_amds_name_too(gates: str, *, on: bool) -> None:
+    """AutoPartition is DynamicPartitioning; of two mentions the later counts."""
+    options = parse_flags(["--node-name=n", f"--feature-gates={gates}"], {"REPARTITION": "auto", "IDLE_MODE": ""}, "1")
+
+    assert options.dynamic_partitioning is on
+    assert (options.repartition, options.idle_mode) == ("auto", "")
+
+
+def test_the_idle_mode_is_upper_case() -> None:
+    """As the kernel writes modes."""
+    options = parse_flags(["--node-name=n", "--feature-gates=AutoPartition=true", "--idle-mode=spx"], {}, "1")
+
+    assert options.idle_mode == "SPX"
 
 
 def test_flags_that_change_nothing_are_told() -> None:

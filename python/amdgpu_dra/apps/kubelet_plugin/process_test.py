@@ -100,6 +100,30 @@ def _ids(answer: Any) -> list[str]:
     return [ident for device in answer.devices for ident in device.cdi_device_ids]
 
 
+def test_every_partition_is_published_where_the_cluster_keeps_counters() -> None:
+    """8 MI300X are 120 devices and 8 sets of counters in 3 slices, in a cluster that drops counters 8 whole GPUs."""
+
+    async def tell(world: World) -> None:
+        flags = ("--feature-gates=DynamicPartitioning=true", "--repartition=per-gpu")
+        plugin, kubelet = await world.start(*flags)
+        while len(slices := await world.published()) < 3:
+            await asyncio.sleep(0.01)
+        assert [len(item["spec"].get("devices", [])) for item in slices] == [64, 56, 0]
+        assert len(slices[2]["spec"]["sharedCounters"]) == 8
+        await plugin.stop()
+        await kubelet.close()
+
+        world.api.drops_counters = True
+        plugin, _ = await world.start(*flags)
+        while len(await world.published()) > 1:
+            await asyncio.sleep(0.01)
+        assert len(await world.devices()) == 8
+        assert "keeps no counters: in a trial of a ResourceSlice" in plugin.log.read_text()
+        await plugin.stop()
+
+    _story(tell)
+
+
 def test_a_claim_from_registration_to_release() -> None:
     """Registered, published, prepared, resolved as the runtime would, repeated, released; nothing is left."""
 

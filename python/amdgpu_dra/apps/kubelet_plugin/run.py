@@ -4,8 +4,10 @@ import asyncio
 import logging
 import signal
 
+from amdgpu_dra.agent.publish import Support
 from amdgpu_dra.api.errors import HostError
 from amdgpu_dra.apps.kubelet_plugin.flags import Options
+from amdgpu_dra.apps.kubelet_plugin.offer import Offer
 from amdgpu_dra.apps.kubelet_plugin.wiring import Plugin
 from amdgpu_dra.core.devices import Listing, describe, list_devices
 from amdgpu_dra.core.gpu import Inventory
@@ -21,6 +23,9 @@ class Runner:
     def __init__(self, plugin: Plugin, options: Options) -> None:
         self._plugin, self._options = plugin, options
         self._stop = asyncio.Event()
+        self._offer = Offer(options, plugin.publisher)
+        self._inventory: Inventory | None = None
+        plugin.publisher.on_support = self._use_support
 
     async def run(self) -> None:
         """Returns after a signal. Raises DriverError if it cannot start."""
@@ -82,11 +87,18 @@ class Runner:
 
     def _use(self, inventory: Inventory) -> None:
         """Takes an inventory into use: for claims, and to be published."""
-        listing = list_devices(inventory)
+        self._inventory = inventory
+        listing = list_devices(inventory, self._offer.layout(inventory))
         described = [describe(device) for device in listing.devices]
         _report(inventory, listing, {name for _, refused in described for name in refused})
         self._plugin.claims.use(listing)
-        self._plugin.publisher.want(tuple(device for device, _ in described))
+        self._plugin.publisher.want(tuple(device for device, _ in described), listing.counter_sets)
+
+    def _use_support(self, support: Support) -> None:
+        """Publishes anew once it is known whether the cluster keeps counters."""
+        _LOG.info("the cluster %s", "keeps counters" if support.counters else f"keeps no counters: {support.detail}")
+        if self._inventory is not None:
+            self._use(self._inventory)
 
 
 def _report(inventory: Inventory, listing: Listing, refused: set[str]) -> None:

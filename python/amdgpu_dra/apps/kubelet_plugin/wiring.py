@@ -85,7 +85,7 @@ def wire(options: Options) -> Plugin:
         registrar=options.kubelet_registrar_directory_path,
     )
     clock: Clock = SystemClock()
-    publisher = Publisher(slice_api, clock, node=options.node_name)
+    publisher = Publisher(slice_api, clock, node=options.node_name, with_counters=options.dynamic_partitioning)
     claims: ClaimManager | None = None
 
     async def prepare(ids: Iterable[tuple[str, str, str]]) -> dict[str, Answer]:

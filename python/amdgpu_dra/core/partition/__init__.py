@@ -7,9 +7,11 @@ the whole GPU comes from what sysfs says of it now. Refuses to know models, name
 from amdgpu_dra.core.partition.counters import consume, counter_set
 from amdgpu_dra.core.partition.modes import legal_modes, partition_count
 from amdgpu_dra.core.partition.planner import count_now, plan_modes
-from amdgpu_dra.core.partition.policy import PER_GPU, Repartition, choose_repartition
+from amdgpu_dra.core.partition.policy import AUTO, OFF, PER_GPU, Repartition, choose_repartition
 
 __all__ = [
+    "AUTO",
+    "OFF",
     "PER_GPU",
     "Repartition",
     "choose_repartition",
