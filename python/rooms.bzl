@@ -11,6 +11,7 @@ PACKAGES = [
     "//proto",
     "//python/amdgpu_dra",
     "//python/amdgpu_dra/agent/claims",
+    "//python/amdgpu_dra/agent/events",
     "//python/amdgpu_dra/agent/ports",
     "//python/amdgpu_dra/agent/publish",
     "//python/amdgpu_dra/api/checkpoint",

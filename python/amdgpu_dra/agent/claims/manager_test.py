@@ -7,12 +7,21 @@ from typing import Any
 
 import pytest
 
-from amdgpu_dra.agent.claims import ClaimManager, ClaimRef, Paths
+from amdgpu_dra.agent.claims import ClaimManager, ClaimRef, Paths, Survey, Switcher, World
 from amdgpu_dra.api.resource import Claim, DeviceResult
 from amdgpu_dra.core.fakegpu import render
 from amdgpu_dra.core.gpu import Inventory, parse
 from amdgpu_dra.edge.faketree import read_fleet
-from amdgpu_dra.testing.fakes import FakeClaims, FakeNodes, FakeTree, MemoryCdi, MemoryRecords
+from amdgpu_dra.testing.fakes import (
+    FakeClaims,
+    FakeClock,
+    FakeEvents,
+    FakeGpus,
+    FakeNodes,
+    FakeTree,
+    MemoryCdi,
+    MemoryRecords,
+)
 
 INVENTORY = parse(render(read_fleet("mi300x-8-spx")))
 FIRST, SECOND = "gpu-0000-05-00-0", "gpu-0000-26-00-0"
@@ -29,13 +38,12 @@ class Node:
     cdi: MemoryCdi = field(default_factory=MemoryCdi)
 
     def __post_init__(self) -> None:
+        clock, survey = FakeClock(), Survey(self.tree)
         self.manager = ClaimManager(
             Paths(node="n", dev_root="/dev", boot_id="b"),
-            api=self.claims,
-            tree=self.tree,
-            nodes=self.nodes,
-            store=self.records,
-            cdi=self.cdi,
+            World(api=self.claims, nodes=self.nodes, store=self.records, cdi=self.cdi, clock=clock),
+            survey,
+            Switcher(survey, FakeGpus(lambda _: Inventory()), clock, FakeEvents()),
         )
 
     def claim(self, uid: str, device: str) -> ClaimRef:
