@@ -7,6 +7,7 @@ PACKAGES = [
     "//charts",
     "//e2e",
     "//images/base",
+    "//images/fakegpu",
     "//images/kubelet_plugin",
     "//proto",
     "//python/amdgpu_dra",

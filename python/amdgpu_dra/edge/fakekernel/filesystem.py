@@ -57,7 +57,7 @@ class FileSystem:
         tree, name = self._node.tree, path.strip("/")
         if not self._is_folder(tree, name):
             raise failure("ENOENT", path)
-        names = {".", "..", *tree.children(name)}
+        names = {".", "..", *filter(None, tree.children(name))}
         if name == _KEPT.rpartition("/")[0] and name in tree.links.values():
             names.add("proc")
         return iter(sorted(names))
