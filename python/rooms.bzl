@@ -47,6 +47,7 @@ PACKAGES = [
     "//python/amdgpu_dra/testing/bench_allocate",
     "//python/amdgpu_dra/testing/demo",
     "//python/amdgpu_dra/testing/fakeapi",
+    "//python/amdgpu_dra/testing/fakekernel",
     "//python/amdgpu_dra/testing/fakekubelet",
     "//python/amdgpu_dra/testing/fakes",
     "//python/amdgpu_dra/testing/oracle",

@@ -10,16 +10,7 @@ from pathlib import Path
 from amdgpu_dra.api.errors import HostError
 from amdgpu_dra.core.fakegpu import FleetSpec
 from amdgpu_dra.core.fakekernel import Kernel, boot
-from amdgpu_dra.edge.fakekernel import (
-    CONTROL,
-    Control,
-    ControlServer,
-    Node,
-    RefusedError,
-    mount,
-    unmount,
-    unmount_stale,
-)
+from amdgpu_dra.edge.fakekernel import CONTROL, Control, ControlServer, Node, RefusedError, check_free, mount, unmount
 from amdgpu_dra.edge.faketree import make_ready, write_nodes
 
 _STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -33,7 +24,7 @@ def run_kernel(fleet: FleetSpec, folder: Path, *, delay: float) -> int:
         HostError: this machine or user cannot mount FUSE.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
-    unmount_stale(str(folder / "sys"))
+    check_free(str(folder / "sys"))
     make_ready(folder)
     (folder / CONTROL).unlink(missing_ok=True)
 

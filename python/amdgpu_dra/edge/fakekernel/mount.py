@@ -25,7 +25,7 @@ def mount(node: Node, folder: str) -> threading.Thread:
         UsageError: something is mounted there.
         HostError: this machine or user cannot mount FUSE.
     """
-    _check(folder)
+    check_free(folder)
     fuse = _library()
     ready = threading.Event()
     failed: list[BaseException] = []
@@ -62,7 +62,12 @@ def mount(node: Node, folder: str) -> threading.Thread:
     return thread
 
 
-def _check(folder: str) -> None:
+def check_free(folder: str) -> None:
+    """Returns if nothing is mounted on a folder; a mount whose process is dead is taken away.
+
+    Raises:
+        UsageError: something is mounted there, and answers.
+    """
     if unmount_stale(folder):
         return
     if os.path.ismount(folder):

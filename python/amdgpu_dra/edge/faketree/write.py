@@ -56,7 +56,7 @@ def make_ready(out: Path) -> None:
     marker = out / _OURS
     if out.exists() and not marker.is_file() and any(out.iterdir()):
         raise UsageError(
-            f"--out {out}",
+            f"folder {out}",
             expected="a new or empty folder, or one that was rendered before",
             found="a folder that holds something else",
             action="choose another one",

@@ -8,6 +8,8 @@ from amdgpu_dra.api.errors import HostError
 from amdgpu_dra.core.gpu import TreeText, Unreadable, paths
 
 _LONGEST = 1 << 20
+# A mount whose server is dead, or died during the call.
+_DEAD = frozenset((errno.ENOTCONN, errno.ECONNABORTED))
 _WRITE_BITS = 0o222
 
 
@@ -33,21 +35,28 @@ class _Tree:
         except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as error:
+            self._check_alive(error)
             self.files[path] = Unreadable(errno=errno.errorcode.get(error.errno or 0, str(error.errno)))
 
     def link(self, path: str) -> None:
         """One symbolic link, if it is there."""
         try:
             self.links[path] = os.readlink(f"{self.root}/{path}")
-        except OSError:
-            return
+        except OSError as error:
+            self._check_alive(error)
 
     def names(self, folder: str) -> list[str]:
         """The names in a folder; none if it cannot be read."""
         try:
             return sorted(os.listdir(f"{self.root}/{folder}"))
-        except OSError:
+        except OSError as error:
+            self._check_alive(error)
             return []
+
+    def _check_alive(self, error: OSError) -> None:
+        """Raises HostError if the whole mount is dead: what was read so far is no tree, and no GPU has gone."""
+        if error.errno in _DEAD:
+            raise _no_sysfs(self.root, f"a mount that does not answer ({error.strerror})") from error
 
     def expand(self, folder: str, pattern: str) -> Iterator[str]:
         """Paths below `folder` that a pattern with `*` for one name names."""
@@ -68,15 +77,14 @@ def read_tree(root: str, *, every_link: bool = False, without_modes: Collection[
     A file that is there and cannot be read is kept as unreadable; a folder that cannot be read is empty.
 
     Raises:
-        HostError: the root is not a folder.
+        HostError: the root is no folder, or an empty one, or its mount died, also while it was read.
     """
-    if not os.path.isdir(root):
-        raise HostError(
-            f"sysfs root {root}",
-            expected="a folder with the kernel's sysfs, or a fake tree",
-            found="no such folder",
-            action="set --sysfs-root to where sysfs is mounted (/sys)",
-        )
+    try:
+        found = "" if os.listdir(root) else "an empty folder"
+    except OSError as error:
+        found = str(error.strerror)
+    if found:
+        raise _no_sysfs(root, found)
     tree = _Tree(root.rstrip("/") or "/")
     for path in (paths.KFD_DEV, paths.GENERATION, paths.MODULE_VERSION):
         tree.read(path)
@@ -94,6 +102,15 @@ def read_tree(root: str, *, every_link: bool = False, without_modes: Collection[
                     continue
                 tree.read(f"{paths.PCI_DEVICES}/{name}/{file}")
     return TreeText(files=tree.files, links=tree.links, writable=frozenset(tree.writable))
+
+
+def _no_sysfs(root: str, found: str) -> HostError:
+    return HostError(
+        f"sysfs root {root}",
+        expected="a folder with the kernel's sysfs, or a fake tree",
+        found=found,
+        action="set --sysfs-root to where sysfs is mounted (/sys), or mount the fake tree again",
+    )
 
 
 def _read_nodes(tree: _Tree, patterns: tuple[str, ...]) -> None:
@@ -117,7 +134,14 @@ def fingerprint(root: str, without_modes: Collection[str] = ()) -> tuple[str, ..
 
     KFD's generation rises with every node that is added or removed; no event is sent for a change of mode.
     """
-    tree = _Tree(root.rstrip("/") or "/")
+    try:
+        return _fingerprint(_Tree(root.rstrip("/") or "/"), without_modes)
+    except HostError as error:
+        # Differs from that of every tree, so that the next look at the tree says what is wrong.
+        return (str(error),)
+
+
+def _fingerprint(tree: _Tree, without_modes: Collection[str]) -> tuple[str, ...]:
     tree.read(paths.GENERATION)
     tree.read(paths.MODULE_VERSION)
     names = tree.names(paths.AMDGPU_DRIVER)
