@@ -104,7 +104,7 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def numbers_are_given_out_once(self) -> None:
-        """DRM devices belong to GPUs that are there; no two nodes have a base in common, nor one yet to be given out."""
+        """DRM devices belong to GPUs that are there; no two nodes share a base, nor has one the next."""
         history, present = self.kernel.history, self.kernel.present
         assert set(history.drm) == ({gpu.address for gpu in present.gpus} if self.kernel.loaded else set())
         bases = [share.simd_id_base for share in shares(present, history)]
