@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import urllib.parse
@@ -41,7 +42,26 @@ def _unshare_works() -> bool:
     return subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode == 0
 
 
+def _go() -> str | None:
+    return shutil.which("go", path=f"{os.environ.get('PATH', '')}:/usr/local/go/bin")
+
+
+def _oracle_builds() -> bool:
+    """Whether the Go oracle can be built from ../shared with the modules that are here."""
+    go, shared = _go(), os.environ.get("AMDGPU_DRA_SHARED")
+    if go is None or not shared:
+        return False
+    env = {**os.environ, "GOPROXY": "off", "GOFLAGS": "-mod=mod"}
+    command = [go, "build", "-o", os.devnull, "./cmd/allocoracle"]
+    return (
+        subprocess.run(command, cwd=Path(shared) / "oracle", env=env, capture_output=True, check=False).returncode == 0
+    )
+
+
 CONDITIONS = {
+    "no-fuse": lambda: not os.access("/dev/fuse", os.R_OK | os.W_OK),
+    "no-go": lambda: _go() is None,
+    "no-go-modules": lambda: not _oracle_builds(),
     "no-shared": lambda: not os.environ.get("AMDGPU_DRA_SHARED"),
     "no-amd64": lambda: platform.machine() != "x86_64",
     "no-root": lambda: os.geteuid() != 0,

@@ -112,6 +112,7 @@ def test_rights_are_the_needed_ones() -> None:
         ("resource.k8s.io", "resourceclaims"): ["get"],
         ("resource.k8s.io", "resourceslices"): ["get", "list", "watch", "create", "update", "patch", "delete"],
         ("", "nodes"): ["get"],
+        ("events.k8s.io", "events"): ["create"],
     }
 
 

@@ -3,6 +3,8 @@
 Knows the order of effects and which claims may run side by side. Refuses to know gRPC, files and the API's protocol.
 """
 
-from amdgpu_dra.agent.claims.manager import Answer, ClaimManager, ClaimRef, Paths
+from amdgpu_dra.agent.claims.manager import Answer, ClaimManager, ClaimRef, Paths, World
+from amdgpu_dra.agent.claims.survey import Survey
+from amdgpu_dra.agent.claims.switcher import Switcher
 
-__all__ = ["Answer", "ClaimManager", "ClaimRef", "Paths"]
+__all__ = ["Answer", "ClaimManager", "ClaimRef", "Paths", "Survey", "Switcher", "World"]

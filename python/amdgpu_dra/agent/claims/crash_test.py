@@ -1,23 +1,36 @@
 """Claims under crashes: whatever is killed after whichever effect, a retry leads to the same end."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amdgpu_dra.agent.claims import ClaimManager, ClaimRef, Paths
+from amdgpu_dra.agent.claims import ClaimManager, ClaimRef, Paths, Survey, Switcher, World
 from amdgpu_dra.api.checkpoint import State
 from amdgpu_dra.api.resource import Claim, DeviceResult
+from amdgpu_dra.core.claims import split_name
+from amdgpu_dra.core.devices import Layout, device_name, list_devices
 from amdgpu_dra.core.fakegpu import render
-from amdgpu_dra.core.gpu import parse
+from amdgpu_dra.core.gpu import Inventory, parse
 from amdgpu_dra.edge.faketree import read_fleet
-from amdgpu_dra.testing.fakes import FakeClaims, FakeNodes, FakeTree, MemoryCdi, MemoryRecords
+from amdgpu_dra.testing.fakes import FakeClaims, FakeClock, FakeEvents, FakeGpus, FakeNodes, MemoryCdi, MemoryRecords
 
-INVENTORY = parse(render(read_fleet("mi300x-8-spx")))
-GPUS = [f"gpu-{str(gpu.address).replace(':', '-').replace('.', '-')}" for gpu in INVENTORY.gpus][:3]
-# Four claims of three GPUs: the last wants one that the first has.
-WANTS = {"a": GPUS[:1], "b": GPUS[1:2], "c": GPUS[2:3], "d": GPUS[:1]}
+FLEET = read_fleet("mi300x-8-spx")
+GPUS = [device_name(gpu.address, None, 0) for gpu in FLEET.gpus][:2]
+CPX = [[f"{gpu}-cpx-{index}" for index in range(8)] for gpu in GPUS]
+# Claims of two GPUs, of which most need a switch: a and b have one GPU in two modes, c shares a's mode, d wants both
+# GPUs, and e is a monitor that takes what there is.
+WANTS = {"a": CPX[0][:4], "b": GPUS[:1], "c": CPX[0][4:5], "d": [CPX[0][7], f"{GPUS[1]}-dpx-0"], "e": CPX[1][:1]}
+
+
+def _show(modes: tuple[str, ...]) -> Inventory:
+    gpus = tuple(replace(gpu, compute=mode) for gpu, mode in zip(FLEET.gpus, modes, strict=False))
+    return parse(render(replace(FLEET, gpus=gpus)))
+
+
+ADDRESSES = {device_name(gpu.address, None, 0): gpu.address for gpu in FLEET.gpus}
 
 
 class Killed(BaseException):
@@ -27,13 +40,19 @@ class Killed(BaseException):
 class Node:
     """A node whose plugin can be killed before any change of disk or CDI folder."""
 
-    def __init__(self) -> None:
+    def __init__(self, idle_mode: str = "") -> None:
+        self.idle_mode = idle_mode
         self.records = MemoryRecords(self._step)
         self.cdi = MemoryCdi(self._step)
         self.claims = FakeClaims()
+        self.gpus = FakeGpus(_show, "SPX", "SPX")
+        self.gpus.before = self._step
         self.left: int | None = None
         for uid, devices in WANTS.items():
-            results = tuple(DeviceResult(request="r", driver="gpu.amd.com", pool="n", device=name) for name in devices)
+            results = tuple(
+                DeviceResult(request="r", driver="gpu.amd.com", pool="n", device=name, admin_access=uid == "e")
+                for name in devices
+            )
             self.claims.add(Claim(namespace="ns", name=uid, uid=uid, results=results))
         self.start()
 
@@ -46,13 +65,14 @@ class Node:
     def start(self) -> None:
         """A new process on what the old one left."""
         self.left = None
+        clock, survey = FakeClock(), Survey(self.gpus)
+        survey.offer = lambda inventory: list_devices(inventory, Layout(dynamic=True))
+        self.switcher = Switcher(survey, self.gpus, clock, FakeEvents(), idle_mode=self.idle_mode)
         self.manager = ClaimManager(
             Paths(node="n", dev_root="/dev", boot_id="b"),
-            api=self.claims,
-            tree=FakeTree(INVENTORY),
-            nodes=FakeNodes(),
-            store=self.records,
-            cdi=self.cdi,
+            World(api=self.claims, nodes=FakeNodes(), store=self.records, cdi=self.cdi, clock=clock),
+            survey,
+            self.switcher,
         )
         self.manager.load()
 
@@ -63,30 +83,38 @@ class Node:
         try:
             answers = await (self.manager.prepare([ref]) if verb == "prepare" else self.manager.unprepare([ref]))
         except Killed:
+            await self.switcher.close()
             self.start()
             return "killed"
         self.left = None
         return answers[uid].error
 
     def check(self) -> None:
-        """No device belongs to two claims, and no document to none."""
-        held = [device.device for record in self.records.kept.values() for device in record.devices]
+        """No device belongs to two claims, no GPU is held in two modes, and no document belongs to none."""
+        records = [record for record in self.records.kept.values() if record.uid != "e"]
+        held = [device.device for record in records for device in record.devices]
         assert len(held) == len(set(held))
+        modes = dict(split_name(name) for name in held)
+        assert all(modes[gpu] == mode for gpu, mode in map(split_name, held))
         assert set(self.cdi.documents) <= set(self.records.kept)
+        for record in records:
+            if record.state == State.READY:
+                for gpu, mode in (split_name(device.device) for device in record.devices):
+                    assert self.gpus.modes[ADDRESSES[gpu]] == mode
 
 
 STEPS = st.lists(
-    st.tuples(st.sampled_from(["prepare", "unprepare"]), st.sampled_from(sorted(WANTS)), st.none() | st.integers(0, 4)),
+    st.tuples(st.sampled_from(["prepare", "unprepare"]), st.sampled_from(sorted(WANTS)), st.none() | st.integers(0, 6)),
     max_size=20,
 )
 
 
-@given(STEPS)
-def test_any_order_of_calls_and_kills_is_survived(steps: list[tuple[str, str, int | None]]) -> None:
-    """After every step no device is held twice and no document is nobody's; a retry of the last call succeeds."""
+@given(STEPS, st.sampled_from(["", "SPX", "QPX"]))
+def test_any_order_of_calls_and_kills_is_survived(steps: list[tuple[str, str, int | None]], idle: str) -> None:
+    """After every step no device is held twice, every prepared claim has its mode, and no document is nobody's."""
 
     async def story() -> None:
-        node = Node()
+        node = Node(idle)
         for verb, uid, kill_after in steps:
             await node.call(verb, uid, kill_after)
             node.check()
@@ -98,18 +126,18 @@ def test_any_order_of_calls_and_kills_is_survived(steps: list[tuple[str, str, in
     asyncio.run(story())
 
 
-@given(st.sampled_from(["a", "b", "c"]), st.integers(0, 4), st.sampled_from(["prepare", "unprepare"]))
+@given(st.sampled_from(sorted(WANTS)), st.integers(0, 6), st.sampled_from(["prepare", "unprepare"]))
 def test_a_retry_after_a_kill_ends_as_without_it(uid: str, kill_after: int, verb: str) -> None:
     """The state after kill, restart and retry is the state of a run without a kill."""
 
-    async def run(kill: int | None) -> tuple[Any, Any]:
+    async def run(kill: int | None) -> tuple[Any, Any, Any]:
         node = Node()
         if verb == "unprepare":
             await node.call("prepare", uid, None)
         if kill is not None:
             await node.call(verb, uid, kill)
         assert await node.call(verb, uid, None) == ""
-        return node.records.kept, node.cdi.documents
+        return node.records.kept, node.cdi.documents, node.gpus.modes
 
     assert asyncio.run(run(kill_after)) == asyncio.run(run(None))
 
@@ -119,7 +147,7 @@ def test_a_claim_is_ready_only_when_its_document_is_there() -> None:
 
     async def story() -> None:
         node = Node()
-        for kill_after in range(4):
+        for kill_after in range(5):
             await node.call("prepare", "a", kill_after)
             for record in node.records.kept.values():
                 assert record.state != State.READY or record.uid in node.cdi.documents

@@ -7,12 +7,21 @@ from typing import Any
 
 import pytest
 
-from amdgpu_dra.agent.claims import ClaimManager, ClaimRef, Paths
+from amdgpu_dra.agent.claims import ClaimManager, ClaimRef, Paths, Survey, Switcher, World
 from amdgpu_dra.api.resource import Claim, DeviceResult
 from amdgpu_dra.core.fakegpu import render
 from amdgpu_dra.core.gpu import Inventory, parse
 from amdgpu_dra.edge.faketree import read_fleet
-from amdgpu_dra.testing.fakes import FakeClaims, FakeNodes, FakeTree, MemoryCdi, MemoryRecords
+from amdgpu_dra.testing.fakes import (
+    FakeClaims,
+    FakeClock,
+    FakeEvents,
+    FakeGpus,
+    FakeNodes,
+    FakeTree,
+    MemoryCdi,
+    MemoryRecords,
+)
 
 INVENTORY = parse(render(read_fleet("mi300x-8-spx")))
 FIRST, SECOND = "gpu-0000-05-00-0", "gpu-0000-26-00-0"
@@ -29,13 +38,12 @@ class Node:
     cdi: MemoryCdi = field(default_factory=MemoryCdi)
 
     def __post_init__(self) -> None:
+        clock, survey = FakeClock(), Survey(self.tree)
         self.manager = ClaimManager(
             Paths(node="n", dev_root="/dev", boot_id="b"),
-            api=self.claims,
-            tree=self.tree,
-            nodes=self.nodes,
-            store=self.records,
-            cdi=self.cdi,
+            World(api=self.claims, nodes=self.nodes, store=self.records, cdi=self.cdi, clock=clock),
+            survey,
+            Switcher(survey, FakeGpus(lambda _: Inventory()), clock, FakeEvents()),
         )
 
     def claim(self, uid: str, device: str) -> ClaimRef:
@@ -106,6 +114,39 @@ def test_many_calls_for_one_claim_are_one() -> None:
 
     asyncio.run(together())
     assert node.claims.reads == 1
+
+
+def test_calls_for_one_claim_never_run_at_once() -> None:
+    """Prepares and Unprepares of one claim, begun as others end: each fetches the claim alone."""
+    node = Node()
+    ref = node.claim("a", FIRST)
+    fetching = 0
+    get_claim = node.claims.get_claim
+
+    async def watched(namespace: str, name: str) -> Claim:
+        nonlocal fetching
+        fetching += 1
+        assert fetching == 1, "two calls for one claim at once"
+        try:
+            for _ in range(5):
+                await asyncio.sleep(0)
+            return await get_claim(namespace, name)
+        finally:
+            fetching -= 1
+
+    node.claims.get_claim = watched  # type: ignore[method-assign]
+
+    async def story() -> None:
+        node.claims.down = True
+        calls = []
+        for _ in range(20):
+            calls.append(asyncio.create_task(node.manager.prepare([ref])))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        answers = await asyncio.gather(*calls)
+        assert all("API server" in answer["a"].error for answer in answers)
+
+    asyncio.run(story())
 
 
 def test_a_missing_device_node_fails_the_claim_and_is_healed() -> None:

@@ -3,14 +3,27 @@
 Every method raises only errors of `api/errors`.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol
 
 from amdgpu_dra.api.checkpoint import Record
 from amdgpu_dra.api.resource import Claim, ResourceSlice
-from amdgpu_dra.core.gpu import DeviceNode, Inventory
+from amdgpu_dra.core.gpu import DeviceNode, Inventory, PciAddress
+from amdgpu_dra.core.switch import KfdProcess, Outcome
 
-__all__ = ["CdiFolder", "ClaimApi", "Clock", "DeviceNodes", "GpuTree", "RecordStore", "SliceApi"]
+__all__ = [
+    "CdiFolder",
+    "ClaimApi",
+    "Clock",
+    "DeviceNodes",
+    "EventApi",
+    "Events",
+    "GpuTree",
+    "PartitionSwitch",
+    "RecordStore",
+    "SliceApi",
+]
 
 
 class ClaimApi(Protocol):
@@ -60,8 +73,28 @@ class SliceApi(Protocol):
 class GpuTree(Protocol):
     """The node's GPUs."""
 
-    async def read_inventory(self) -> Inventory:
-        """As they are now. Raises HostError if there is no tree."""
+    async def read_inventory(self, *, without_modes: frozenset[PciAddress] = frozenset()) -> Inventory:
+        """As they are now; the compute modes of some GPUs are not read. Raises HostError if there is no tree."""
+        ...
+
+    async def find_generation(self) -> int | None:
+        """KFD's count of nodes that came and went; None if it cannot be read. Never waits for a GPU."""
+        ...
+
+
+class PartitionSwitch(Protocol):
+    """The compute modes of GPUs. Nothing is kept open."""
+
+    async def write_mode(self, address: PciAddress, mode: str) -> Outcome:
+        """Writes the mode and waits until the kernel is done, holding up nothing else. Raises HostError."""
+        ...
+
+    async def find_processes(self) -> tuple[KfdProcess, ...]:
+        """The processes that KFD lists, and the GPUs on which they have memory."""
+        ...
+
+    async def find_openers(self) -> tuple[KfdProcess, ...]:
+        """The processes that have `/dev/kfd` open, as far as they can be seen from here."""
         ...
 
 
@@ -105,8 +138,32 @@ class CdiFolder(Protocol):
         ...
 
 
+class Events(Protocol):
+    """What users shall see beside the objects that it concerns. Never waits, never fails."""
+
+    def emit(self, reason: str, message: str, *, claim: tuple[str, str, str] | None = None) -> None:
+        """A warning about this node, or about a claim (namespace, name, UID)."""
+        ...
+
+
+class EventApi(Protocol):
+    """Events of the API server."""
+
+    async def post_event(self, reason: str, message: str, claim: tuple[str, str, str] | None) -> None:
+        """Posts a warning about a claim (namespace, name, UID) or else this node. Raises NotReadyError."""
+        ...
+
+
 class Clock(Protocol):
     """Time."""
+
+    def now(self) -> float:
+        """Seconds since some moment, never fewer than before."""
+        ...
+
+    async def wait(self, work: "asyncio.Future[Any]", seconds: float) -> bool:
+        """Waits for `work`, at most so long, and does not end it; whether it is done."""
+        ...
 
     async def sleep(self, seconds: float) -> None:
         """Waits."""

@@ -3,13 +3,15 @@
 import asyncio
 import logging
 import signal
+from dataclasses import replace
 
 from amdgpu_dra.agent.publish import Support
 from amdgpu_dra.api.errors import HostError
+from amdgpu_dra.api.reasons import Reason
 from amdgpu_dra.apps.kubelet_plugin.flags import Options
 from amdgpu_dra.apps.kubelet_plugin.offer import Offer
 from amdgpu_dra.apps.kubelet_plugin.wiring import Plugin
-from amdgpu_dra.core.devices import Listing, describe, list_devices
+from amdgpu_dra.core.devices import Layout, Listing, describe, list_devices
 from amdgpu_dra.core.gpu import Inventory
 
 _LOG = logging.getLogger("plugin")
@@ -24,7 +26,8 @@ class Runner:
         self._plugin, self._options = plugin, options
         self._stop = asyncio.Event()
         self._offer = Offer(options, plugin.publisher)
-        self._inventory: Inventory | None = None
+        self._reported: set[str] = set()
+        plugin.survey.offer = self._use
         plugin.publisher.on_support = self._use_support
 
     async def run(self) -> None:
@@ -48,7 +51,7 @@ class Runner:
         held = plugin.claims.load()
         if held:
             _LOG.info("took over %d claims", len(held))
-        self._use(plugin.tree.read())
+        plugin.survey.take(plugin.tree.read())
         await plugin.kubelet.start_dra()
         await plugin.kubelet.start_registration()
         if self._options.healthcheck_port >= 0:
@@ -58,57 +61,77 @@ class Runner:
     async def _work(self) -> None:
         """Publishes and looks for changes until a signal comes; then stops.
 
-        Stop: 1. leave the kubelet's sight and let its calls end, 2. looking and publishing, 3. the API server. Slices
-        stay: the kubelet removes them if the driver does not come back within 30 s.
+        Stop: 1. leave the kubelet's sight and let its calls end, 2. looking, publishing and switching, 3. the API
+        server. Slices stay: the kubelet removes them if the driver does not come back within 30 s.
         """
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._plugin.publisher.run()), group.create_task(self._rescan())]
+            works = (self._plugin.publisher.run(), self._plugin.events.run(), self._rescan())
+            tasks = [group.create_task(work) for work in works]
             await self._stop.wait()
             _LOG.info("stopping")
             await self._plugin.kubelet.stop(_GRACE)
             for task in tasks:
                 task.cancel()
+            await self._plugin.switcher.close()
 
     async def _rescan(self) -> None:
-        tree = self._plugin.tree
-        seen = tree.fingerprint()
+        tree, survey = self._plugin.tree, self._plugin.survey
+        seen = await tree.fingerprint(frozenset(survey.moving))
         while True:
             await self._plugin.clock.sleep(self._options.rescan_interval)
-            now = tree.fingerprint()
+            await self._plugin.switcher.look()
+            now = await tree.fingerprint(frozenset(survey.moving))
             if now == seen:
                 continue
             _LOG.info("GPUs or their modes have changed; reading the tree again")
             try:
-                self._use(await tree.read_inventory())
+                await survey.refresh()
                 seen = now
             except HostError as error:
                 # What is published stays: one failed look is no reason to take a node's GPUs away.
                 _LOG.error("%s", error)
 
-    def _use(self, inventory: Inventory) -> None:
-        """Takes an inventory into use: for claims, and to be published."""
-        self._inventory = inventory
-        listing = list_devices(inventory, self._offer.layout(inventory))
+    def _use(self, inventory: Inventory) -> Listing:
+        """What is offered of an inventory; it is published as well."""
+        listing = list_devices(inventory, self._layout(inventory))
         described = [describe(device) for device in listing.devices]
-        _report(inventory, listing, {name for _, refused in described for name in refused})
-        self._plugin.claims.use(listing)
+        self._report(inventory, listing, {name for _, refused in described for name in refused})
         self._plugin.publisher.want(tuple(device for device, _ in described), listing.counter_sets)
+        return listing
+
+    def _layout(self, inventory: Inventory) -> Layout:
+        """The layout that is offered, less what the switcher found impossible."""
+        layout, switcher = self._offer.layout(inventory), self._plugin.switcher
+        if self._offer.reason:
+            self._plugin.events.emit(self._offer.reason, f"the partitions of now are published: {self._offer.detail}")
+        if not layout.dynamic:
+            return layout
+        blocked = {gpu.address: Reason.SWITCH_BLOCKED for gpu in inventory.gpus} if switcher.blocked else {}
+        return replace(layout, failed=frozenset(switcher.failed), blocked=blocked)
 
     def _use_support(self, support: Support) -> None:
         """Publishes anew once it is known whether the cluster keeps counters."""
         _LOG.info("the cluster %s", "keeps counters" if support.counters else f"keeps no counters: {support.detail}")
-        if self._inventory is not None:
-            self._use(self._inventory)
+        self._plugin.survey.relist()
 
+    def _report(self, inventory: Inventory, listing: Listing, refused: set[str]) -> None:
+        """Logs what was found, and everything that could not be used and was not said at the last look."""
+        if not inventory.driver_loaded:
+            _LOG.warning("no amdgpu driver is loaded; an empty slice is published until it is")
+        _LOG.info("found %d GPUs, %d devices", len(inventory.gpus), len(listing.devices))
+        said, self._reported = self._reported, set()
+        for problem in inventory.problems:
+            self._say(f"{problem.path} {problem.reason}; costs {problem.costs}", said)
+        for item in listing.withheld:
+            if self._say(f"withheld: {item.what}: {item.detail}", said, item.reason):
+                self._plugin.events.emit(item.reason, f"withheld: {item.what}: {item.detail}")
+        for name in sorted(refused):
+            self._say(f"attribute {name} is left out: longer than 64 bytes, or not printable", said)
 
-def _report(inventory: Inventory, listing: Listing, refused: set[str]) -> None:
-    """Logs what was found, and everything that could not be used."""
-    if not inventory.driver_loaded:
-        _LOG.warning("no amdgpu driver is loaded; an empty slice is published until it is")
-    _LOG.info("found %d GPUs, %d devices", len(inventory.gpus), len(listing.devices))
-    for problem in inventory.problems:
-        _LOG.warning("%s %s; costs %s", problem.path, problem.reason, problem.costs)
-    for item in listing.withheld:
-        _LOG.warning("withheld: %s: %s", item.what, item.detail, extra={"facts": {"reason": item.reason}})
-    for name in sorted(refused):
-        _LOG.warning("attribute %s is left out: longer than 64 bytes, or not printable", name)
+    def _say(self, text: str, said: set[str], reason: str = "") -> bool:
+        """Logs a line that was not said before; whether it was not."""
+        self._reported.add(text)
+        if text in said:
+            return False
+        _LOG.warning("%s", text, extra={"facts": {"reason": reason}} if reason else None)
+        return True

@@ -1,53 +1,32 @@
 """Joins agents and edges. The typed assignments let the type checker prove that each edge fulfils its port."""
 
-import asyncio
 import os
-import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from amdgpu_dra.agent.claims import Answer, ClaimManager, ClaimRef, Paths
-from amdgpu_dra.agent.ports import CdiFolder, ClaimApi, Clock, DeviceNodes, GpuTree, RecordStore, SliceApi
+from amdgpu_dra.agent.claims import Answer, ClaimManager, ClaimRef, Paths, Survey, Switcher, World
+from amdgpu_dra.agent.events import EventQueue
+from amdgpu_dra.agent.ports import (
+    CdiFolder,
+    ClaimApi,
+    Clock,
+    DeviceNodes,
+    EventApi,
+    Events,
+    GpuTree,
+    PartitionSwitch,
+    RecordStore,
+    SliceApi,
+)
 from amdgpu_dra.agent.publish import Publisher
 from amdgpu_dra.api.errors import UsageError
+from amdgpu_dra.apps.kubelet_plugin.adapters import SysfsModes, SysfsTree, SystemClock
 from amdgpu_dra.apps.kubelet_plugin.flags import Options
-from amdgpu_dra.core.gpu import Inventory, parse
 from amdgpu_dra.core.slices import DRIVER
 from amdgpu_dra.edge.disk import CdiDirectory, RecordFiles
 from amdgpu_dra.edge.kube import Connection, KubeApi
 from amdgpu_dra.edge.kubelet import HealthServer, HealthState, KubeletServer, Sockets
-from amdgpu_dra.edge.sysfs import DeviceRoot, fingerprint, read_tree
-
-
-class SystemClock:
-    """The real one."""
-
-    async def sleep(self, seconds: float) -> None:
-        """Waits."""
-        await asyncio.sleep(seconds)
-
-    def jitter(self) -> float:
-        """A random number from 0 to 1."""
-        return random.random()  # noqa: S311 - spreads retries, guards nothing
-
-
-class SysfsTree:
-    """The tree below a sysfs root."""
-
-    def __init__(self, root: str) -> None:
-        self.root = root
-
-    def read(self) -> Inventory:
-        """The inventory now. Raises HostError."""
-        return parse(read_tree(self.root))
-
-    async def read_inventory(self) -> Inventory:
-        """The same, without holding up other calls."""
-        return await asyncio.to_thread(self.read)
-
-    def fingerprint(self) -> tuple[str, ...]:
-        """Changes when a GPU comes, goes or changes its mode; cheap."""
-        return fingerprint(self.root)
+from amdgpu_dra.edge.sysfs import DeviceRoot, ModeFiles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +34,9 @@ class Plugin:
     """The parts of the process."""
 
     tree: SysfsTree
+    survey: Survey
+    switcher: Switcher
+    events: EventQueue
     clock: Clock
     claims: ClaimManager
     publisher: Publisher
@@ -77,6 +59,7 @@ def wire(options: Options) -> Plugin:
     tree = SysfsTree(options.sysfs_root)
     claim_api: ClaimApi = kube
     slice_api: SliceApi = kube
+    event_api: EventApi = kube
     gpu_tree: GpuTree = tree
     nodes: DeviceNodes = device_root
     sockets = Sockets.of(
@@ -98,7 +81,11 @@ def wire(options: Options) -> Plugin:
     store: RecordStore = RecordFiles(f"{options.kubelet_plugins_directory_path}/{DRIVER}/claims")
     cdi: CdiFolder = CdiDirectory(options.cdi_root)
     paths = Paths(node=options.node_name, dev_root=options.dev_root, boot_id=_boot_id())
-    claims = ClaimManager(paths, api=claim_api, tree=gpu_tree, nodes=nodes, store=store, cdi=cdi)
+    world = World(api=claim_api, nodes=nodes, store=store, cdi=cdi, clock=clock)
+    survey = Survey(gpu_tree)
+    queue = EventQueue(event_api, clock)
+    switcher = _switcher(options, survey, clock, queue)
+    claims = ClaimManager(paths, world, survey, switcher)
     health = HealthServer(
         {
             "": kubelet.find_problem,
@@ -108,6 +95,9 @@ def wire(options: Options) -> Plugin:
     )
     return Plugin(
         tree=tree,
+        survey=survey,
+        switcher=switcher,
+        events=queue,
         clock=clock,
         claims=claims,
         publisher=publisher,
@@ -115,6 +105,14 @@ def wire(options: Options) -> Plugin:
         health=health,
         connection=connection,
     )
+
+
+def _switcher(options: Options, survey: Survey, clock: Clock, events: Events) -> Switcher:
+    # On a fake tree the processes are those of whoever made it, here.
+    same_pids = True if options.allow_fake_device_nodes else None
+    files = ModeFiles(options.sysfs_root, dev_root=options.dev_root, same_pids=same_pids)
+    modes: PartitionSwitch = SysfsModes(files)
+    return Switcher(survey, modes, clock, events, idle_mode=options.idle_mode)
 
 
 def _of(claims: ClaimManager | None) -> ClaimManager:

@@ -29,7 +29,7 @@ def assignable_list(bindings: Bindings, left: list[CelType], right: tuple[CelTyp
     return tried if all(_agree(tried, one, two) for one, two in zip(left, right, strict=True)) else None
 
 
-def _agree(bindings: Bindings, left: CelType, right: CelType) -> bool:
+def _agree(bindings: Bindings, left: CelType, right: CelType) -> bool:  # noqa: PLR0911 (one for each kind of type)
     if right.kind == "param":
         valid, known = _bind(bindings, left, right)
         if valid or known:

@@ -26,7 +26,22 @@ type Apply = Callable[..., Value]
 _CONVERSIONS = frozenset(["bool", "bytes", "double", "dyn", "duration", "int", "string", "timestamp", "type", "uint"])
 _PATTERNS = frozenset({"matches", "find", "findAll"})
 # Cheap and free of effects: with fixed arguments their result is fixed.
-_FOLDED = frozenset(["quantity", "isQuantity", "semver", "isSemver", "ip", "isIP", "cidr", "isCIDR", "url", "isURL", "lowerAscii", "upperAscii"])
+_FOLDED = frozenset(
+    [
+        "quantity",
+        "isQuantity",
+        "semver",
+        "isSemver",
+        "ip",
+        "isIP",
+        "cidr",
+        "isCIDR",
+        "url",
+        "isURL",
+        "lowerAscii",
+        "upperAscii",
+    ]
+)
 # What Go cannot look up in the set that it makes of a constant list.
 _UNHASHABLE = (bytes, Semver, Format)
 _ATOMS = (str, bool, int, float, type(None))

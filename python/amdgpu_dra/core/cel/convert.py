@@ -115,7 +115,7 @@ def _power(shortest: str) -> int:
     return -(len(after) - len(after.lstrip("0")) + 1) + int(exponent or 0)
 
 
-def to_string(value: Value) -> str:
+def to_string(value: Value) -> str:  # noqa: PLR0911 (one for each type)
     """`string(value)` of the types that have one."""
     if isinstance(value, str):
         return value

@@ -36,8 +36,8 @@ class CelOptions:
     """Which environment of Kubernetes an expression is for.
 
     `consumable_capacity` and `list_attributes` are its feature gates. `new_expressions` is what the API server checks
-    when an object is created; without it stored expressions are meant, as the scheduler runs them, where both gates count
-    as on. `cost_limit` ends an evaluation.
+    when an object is created; without it stored expressions are meant, as the scheduler runs them, where both gates
+    count as on. `cost_limit` ends an evaluation.
     """
 
     consumable_capacity: bool = True

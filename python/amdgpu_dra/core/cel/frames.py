@@ -41,8 +41,8 @@ UNSET: Final = _Unset()
 class Step:
     """One planned node.
 
-    `constant` is what Go folds before it runs anything; `fixed` what is known to give `value` always. An `attribute` is a
-    variable with selections; `bare` runs it without its own charge, as a branch of `?:` and as an index.
+    `constant` is what Go folds before it runs anything; `fixed` what is known to give `value` always. An `attribute` is
+    a variable with selections; `bare` runs it without its own charge, as a branch of `?:` and as an index.
     """
 
     run: Run

@@ -10,8 +10,9 @@ __all__ = ["LexError", "Token", "tokenize"]
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One word of the source; `kind` is the operator itself, a keyword, or one of INT, UINT, FLOAT, STRING, BYTES,
-    IDENT, ESCAPED, END.
+    """One word of the source.
+
+    `kind` is the operator itself, a keyword, or one of INT, UINT, FLOAT, STRING, BYTES, IDENT, ESCAPED, END.
     """
 
     kind: str

@@ -119,10 +119,15 @@ class Builder:
             case MapOf() | Struct():
                 return replace(node, id=new, entries=tuple(map(self._copy_entry, node.entries)))
             case Comprehension():
-                parts = {
-                    part: self.copy(getattr(node, part)) for part in ("span", "first", "condition", "step", "result")
-                }
-                return replace(node, id=new, **parts)
+                return replace(
+                    node,
+                    id=new,
+                    span=self.copy(node.span),
+                    first=self.copy(node.first),
+                    condition=self.copy(node.condition),
+                    step=self.copy(node.step),
+                    result=self.copy(node.result),
+                )
 
     def _copy_entry(self, entry: Entry) -> Entry:
         key = entry.key if isinstance(entry.key, str) else self.copy(entry.key)

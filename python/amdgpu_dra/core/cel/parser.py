@@ -1,7 +1,8 @@
 """Tokens to nodes, with macros written out.
 
-The limits on depth are those of cel-go's parser, which counts each rule of its grammar apart: 250 levels, where a chain
-of `a.b.c` or `a + b + c` counts as deep as it is long.
+The limits on depth are those of cel-go's parser, 250 levels. Each rule of its grammar is counted while it reads, where
+the right side of an operator is one level more; and so is the tree of operators, selections, indexes and member calls
+that it makes, where a chain of `a.b.c` or `a + b + c` is as high as it is long.
 """
 
 from collections.abc import Callable
@@ -17,8 +18,31 @@ __all__ = ["parse"]
 _DEEPEST = 250
 _RELATIONS = frozenset({"<", "<=", ">=", ">", "==", "!=", "in"})
 _OPERATORS = {"in": "@in"}
+_BINDING = {"+": 1, "-": 1, "*": 2, "/": 2, "%": 2}
 _RESERVED = frozenset(
-    ["as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in", "let", "loop", "package", "namespace", "null", "return", "true", "var", "void", "while"]
+    [
+        "as",
+        "break",
+        "const",
+        "continue",
+        "else",
+        "false",
+        "for",
+        "function",
+        "if",
+        "import",
+        "in",
+        "let",
+        "loop",
+        "package",
+        "namespace",
+        "null",
+        "return",
+        "true",
+        "var",
+        "void",
+        "while",
+    ]
 )
 
 
@@ -45,7 +69,8 @@ class _Parser:
         self._tokens = tokens
         self._place = 0
         self._make = Builder()
-        self._depth = dict.fromkeys(("expr", "relation", "calc", "member"), 0)
+        self._depth = dict.fromkeys(("expr", "relation", "calc"), 0)
+        self._heights: dict[int, int] = {}
 
     def whole(self) -> Node:
         node = self._expr()
@@ -73,30 +98,45 @@ class _Parser:
     def _unexpected(self, text: str) -> _SyntaxFault:
         return _SyntaxFault(self._next.at, f"Syntax error: {text}")
 
-    def _enter(self, rule: str, levels: int = 1) -> None:
-        self._depth[rule] += levels
+    def _enter(self, rule: str) -> None:
+        self._depth[rule] += 1
         if self._depth[rule] > _DEEPEST:
-            raise _SyntaxFault(self._next.at, f"expression recursion limit exceeded: {_DEEPEST}")
+            raise self._too_deep()
 
-    def _leave(self, rule: str, levels: int = 1) -> None:
-        self._depth[rule] -= levels
+    def _leave(self, rule: str) -> None:
+        self._depth[rule] -= 1
+
+    def _too_deep(self) -> _SyntaxFault:
+        return _SyntaxFault(self._next.at, f"expression recursion limit exceeded: {_DEEPEST}")
+
+    def _over(self, node: Node, *parts: Node, levels: int = 0) -> Node:
+        """The node, with its height over its parts noted."""
+        height = max((self._heights.get(part.id, 0) for part in parts), default=0) + levels
+        if height > _DEEPEST:
+            raise self._too_deep()
+        self._heights[node.id] = height
+        return node
 
     def _new(self, at: int) -> dict[str, int]:
         return {"id": self._make.next_id(), "at": at}
 
-    def _call(self, at: int, function: str, *args: Node) -> Node:
-        return Call(id=self._make.next_id(), at=at, function=function, args=args)
+    def _call(self, at: int, function: str, *args: Node, levels: int = 0) -> Node:
+        node = Call(id=self._make.next_id(), at=at, function=function, args=args)
+        return self._over(node, *args, levels=levels)
 
     def _expr(self) -> Node:
         self._enter("expr")
-        node = self._any_of("||", lambda: self._any_of("&&", self._relation))
+        node = self._alternatives()
         mark = self._taken("?")
         if mark:
-            yes = self._any_of("||", lambda: self._any_of("&&", self._relation))
+            yes = self._alternatives()
             self._expect(":")
-            node = self._call(mark.at, "_?_:_", node, yes, self._expr())
+            node = self._call(mark.at, "_?_:_", node, yes, self._expr(), levels=1)
         self._leave("expr")
         return node
+
+    def _alternatives(self) -> Node:
+        return self._any_of("||", lambda: self._any_of("&&", self._relation))
 
     def _any_of(self, operator: str, part: Callable[[], Node]) -> Node:
         terms = [part()]
@@ -106,33 +146,27 @@ class _Parser:
         return terms[0] if len(terms) == 1 else self._call(at, f"_{operator}_", *terms)
 
     def _relation(self) -> Node:
-        levels = 1
         self._enter("relation")
-        node = self._sum()
+        node = self._sum(1)
         while self._next.kind in _RELATIONS:
             operator = self._take()
             self._enter("relation")
-            levels += 1
-            self._enter("relation")
-            right = self._sum()
+            right = self._sum(1)
             self._leave("relation")
-            node = self._call(operator.at, _OPERATORS.get(operator.kind, f"_{operator.kind}_"), node, right)
-        self._leave("relation", levels)
+            function = _OPERATORS.get(operator.kind, f"_{operator.kind}_")
+            node = self._call(operator.at, function, node, right, levels=1)
+        self._leave("relation")
         return node
 
-    def _sum(self) -> Node:
-        return self._chain(("+", "-"), lambda: self._chain(("*", "/", "%"), self._unary))
-
-    def _chain(self, operators: tuple[str, ...], part: Callable[[], Node]) -> Node:
-        levels = 1
+    def _sum(self, least: int) -> Node:
+        """Sums and products: operators that bind at least so tightly."""
         self._enter("calc")
-        node = part()
-        while self._next.kind in operators:
+        node = self._unary()
+        while (binding := _BINDING.get(self._next.kind, 0)) >= least:
             operator = self._take()
-            self._enter("calc")
-            levels += 1
-            node = self._call(operator.at, f"_{operator.kind}_", node, part())
-        self._leave("calc", levels)
+            right = self._sum(binding + 1)
+            node = self._call(operator.at, f"_{operator.kind}_", node, right, levels=1)
+        self._leave("calc")
         return node
 
     def _unary(self) -> Node:
@@ -151,14 +185,9 @@ class _Parser:
         return self._call(first, function, node) if count % 2 else node
 
     def _member(self, node: Node) -> Node:
-        levels = 1
-        self._enter("member")
         while self._next.kind in {".", "["}:
             mark = self._take()
-            self._enter("member")
-            levels += 1
             node = self._dotted(node, mark) if mark.kind == "." else self._indexed(node, mark)
-        self._leave("member", levels)
         return node
 
     def _dotted(self, node: Node, dot: Token) -> Node:
@@ -168,10 +197,10 @@ class _Parser:
         field = name.text.strip("`")
         if optional:
             literal = Literal(**self._new(name.at), value=field)
-            return self._call(dot.at, "_?._", node, literal)
+            return self._call(dot.at, "_?._", node, literal, levels=1)
         bracket = None if escaped else self._taken("(")
         if not bracket:
-            return Select(id=self._make.next_id(), at=dot.at, operand=node, field=field)
+            return self._over(Select(id=self._make.next_id(), at=dot.at, operand=node, field=field), node, levels=1)
         return self._member_call(node, name, bracket)
 
     def _member_call(self, node: Node, name: Token, bracket: Token) -> Node:
@@ -179,15 +208,15 @@ class _Parser:
         self._make.at = bracket.at
         macro = RECEIVER_MACROS.get((name.text, len(args)))
         expanded = macro(self._make, node, args) if macro else None
-        if expanded is not None:
-            return expanded
-        return Call(id=self._make.next_id(), at=bracket.at, function=name.text, target=node, args=args)
+        if expanded is None:
+            expanded = Call(id=self._make.next_id(), at=bracket.at, function=name.text, target=node, args=args)
+        return self._over(expanded, node, *args, levels=1)
 
     def _indexed(self, node: Node, mark: Token) -> Node:
         optional = self._taken("?")
         index = self._expr()
         self._expect("]")
-        return self._call(mark.at, "_[?_]" if optional else "_[_]", node, index)
+        return self._call(mark.at, "_[?_]" if optional else "_[_]", node, index, levels=1)
 
     def _arguments(self) -> tuple[Node, ...]:
         args: list[Node] = []
@@ -210,7 +239,9 @@ class _Parser:
         if token.kind == "[":
             return self._list()
         if token.kind == "{":
-            return MapOf(**self._new(self._take().at), entries=self._entries(self._map_entry))
+            node = MapOf(**self._new(self._take().at), entries=self._entries(self._map_entry))
+            keys = [entry.key for entry in node.entries if not isinstance(entry.key, str)]
+            return self._over(node, *keys, *[entry.value for entry in node.entries])
         return self._literal()
 
     def _name(self) -> Node:
@@ -220,7 +251,8 @@ class _Parser:
         struct = self._struct_name(name)
         if struct is not None:
             mark = self._expect("{")
-            return Struct(**self._new(mark.at), name=struct, entries=self._entries(self._field_entry))
+            made = Struct(**self._new(mark.at), name=struct, entries=self._entries(self._field_entry))
+            return self._over(made, *[entry.value for entry in made.entries])
         if token.text in _RESERVED:
             raise _SyntaxFault(token.at, f"reserved identifier: {token.text}")
         bracket = self._taken("(")
@@ -230,8 +262,8 @@ class _Parser:
         self._make.at = bracket.at
         macro = GLOBAL_MACROS.get((name, len(args)))
         if macro:
-            return macro(self._make, args)
-        return Call(id=self._make.next_id(), at=bracket.at, function=name, args=args)
+            return self._over(macro(self._make, args), *args)
+        return self._call(bracket.at, name, *args)
 
     def _struct_name(self, name: str) -> str | None:
         """The dotted name before a brace, with its parts taken; None, with nothing taken, where no struct follows."""
@@ -257,7 +289,8 @@ class _Parser:
             if self._next.kind != "]":
                 self._expect(",")
         self._expect("]")
-        return ListOf(**self._new(mark.at), elements=tuple(elements), optional=frozenset(optional))
+        made = ListOf(**self._new(mark.at), elements=tuple(elements), optional=frozenset(optional))
+        return self._over(made, *elements)
 
     def _entries(self, read: Callable[[], Entry]) -> tuple[Entry, ...]:
         entries: list[Entry] = []

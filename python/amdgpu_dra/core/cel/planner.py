@@ -50,7 +50,7 @@ class _Planner:
         self._calls = Calls(checked, env, counting=counting)
         self.slots = 0
 
-    def step(self, node: Node) -> Step:
+    def step(self, node: Node) -> Step:  # noqa: PLR0911 (one for each kind of node)
         """Plans one node."""
         match node:
             case Literal():

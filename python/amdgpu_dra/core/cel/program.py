@@ -48,7 +48,7 @@ class Program:
         self._counting: Plan | None = None
         self._plan = plan(checked, env, counting=False)
         self._run, self._slots = self._plan.run, self._plan.slots
-        # A has() or a has-like selection through dyn can cost a little more than the estimate says.
+        # A few functions cost somewhat more than estimated; none by such a factor.
         self._must_count = self.max_cost * _MARGIN > self._limit
 
     def matches(self, device: BoundDevice) -> bool:
@@ -88,7 +88,11 @@ class Program:
         if self._must_count or device.fault is not None:
             return self._counted(device, Meter(self._limit))
         slots = self._slots
-        return self._run([*device.frame, *[None] * slots] if slots else device.frame)
+        try:
+            return self._run([*device.frame, *[None] * slots] if slots else device.frame)
+        except RecursionError:
+            with _deep_stack():
+                return self._run([*device.frame, *[None] * slots])
 
     def _counted(self, device: BoundDevice, meter: Meter) -> Value:
         if device.fault is not None:
@@ -98,7 +102,8 @@ class Program:
                 self._counting = plan(self._checked, self._env, counting=True)
         frame: Frame = [*device.frame[:3], meter, *[None] * self._counting.slots]
         try:
-            return self._counting.run(frame)
+            with _deep_stack():
+                return self._counting.run(frame)
         except Cancelled:
             raise CelRuntimeError("operation cancelled: actual cost limit exceeded") from None
 

@@ -10,8 +10,10 @@ __all__ = ["AttributeRead", "attribute_reads"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class AttributeRead:
-    """One name that is read. `guarded` where the expression also asks whether it is there, so that its absence is
-    no error by itself; `capacity` for a capacity.
+    """One name that is read.
+
+    `guarded` where the expression also asks whether it is there, so that its absence is no error by itself; `capacity`
+    for a capacity.
     """
 
     domain: str

@@ -123,7 +123,7 @@ def _convert(overloads: tuple[Overload, ...], value: Value) -> None:
             candidate.run(value)
 
 
-def _bad_format(checked: Checked, node: Call) -> list[Issue]:
+def _bad_format(checked: Checked, node: Call) -> list[Issue]:  # noqa: PLR0911 (one for each fault)
     """A constant format whose clauses and arguments do not go together."""
     if node.function != "format" or len(node.args) != 1:
         return []

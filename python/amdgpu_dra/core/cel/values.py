@@ -45,7 +45,7 @@ class Uint(int):
 
 
 class Opaque:
-    """A value of a type that Kubernetes adds; `type_name` is its CEL name. Comparing it with another type is an error."""
+    """A value of a type that Kubernetes adds, named `type_name`; comparing it with another type is an error."""
 
     __slots__ = ()
     type_name = ""

@@ -3,8 +3,8 @@
 Knows states, effects and the checks of a claim. Refuses to know how effects are carried out.
 """
 
-from amdgpu_dra.core.claims.guard import Holdings
-from amdgpu_dra.core.claims.plan import Plan, PlannedDevice, plan_claim, plan_record
+from amdgpu_dra.core.claims.guard import Holdings, split_name
+from amdgpu_dra.core.claims.plan import Plan, PlannedDevice, find_switch, find_switches, plan_claim, plan_record
 from amdgpu_dra.core.claims.table import TABLE, Effect, Event, effects_of
 
 __all__ = [
@@ -15,6 +15,9 @@ __all__ = [
     "Plan",
     "PlannedDevice",
     "effects_of",
+    "find_switch",
+    "find_switches",
     "plan_claim",
     "plan_record",
+    "split_name",
 ]

@@ -10,14 +10,26 @@ from hypothesis import strategies as st
 from amdgpu_dra.api.checkpoint import HeldDevice, Record, State
 from amdgpu_dra.api.errors import ClaimError, HostError
 from amdgpu_dra.api.resource import Claim, DeviceResult, OpaqueConfig
-from amdgpu_dra.core.claims import TABLE, Effect, Event, Holdings, plan_claim, plan_record
-from amdgpu_dra.core.devices import Listing, list_devices
+from amdgpu_dra.core.claims import (
+    TABLE,
+    Effect,
+    Event,
+    Holdings,
+    find_switch,
+    find_switches,
+    plan_claim,
+    plan_record,
+    split_name,
+)
+from amdgpu_dra.core.devices import Layout, Listing, device_name, list_devices
 from amdgpu_dra.core.fakegpu import render
 from amdgpu_dra.core.gpu import parse
 from amdgpu_dra.edge.faketree import read_fleet
 
 SPX = list_devices(parse(render(read_fleet("mi300x-8-spx"))))
 CPX = list_devices(parse(render(read_fleet("mi300x-8-cpx"))))
+ALL = list_devices(parse(render(read_fleet("mi300x-8-spx"))), Layout(dynamic=True))
+ALL_IN_CPX = list_devices(parse(render(read_fleet("mi300x-8-cpx"))), Layout(dynamic=True))
 
 
 def _claim(*devices: str, **changes: Any) -> Claim:
@@ -137,6 +149,79 @@ def test_devices_exclude_each_other(mine: str, theirs: str, *, clash: bool) -> N
     assert clash == (Holdings([_record(theirs, uid="v")]).find_conflict(_record(mine)) is not None)
 
 
+@pytest.mark.parametrize("effects", TABLE.values(), ids=str)
+def test_modes_are_set_after_the_intent_and_before_nodes_are_checked(effects: tuple[Effect, ...]) -> None:
+    """Whoever writes a document has the modes set before, and whoever will say so afterwards has saved the intent."""
+    if Effect.WRITE_CDI in effects:
+        assert effects.index(Effect.SWITCH_MODE) < effects.index(Effect.CHECK_NODES)
+    if Effect.SAVE_READY in effects:
+        assert effects.index(Effect.SAVE_PREPARING) < effects.index(Effect.SWITCH_MODE)
+
+
+@given(st.sets(st.sampled_from([device.name for device in ALL.devices]), min_size=1, max_size=6), st.booleans())
+def test_what_is_switched_is_what_is_not_current(names: set[str], admin: bool) -> None:  # noqa: FBT001 - Hypothesis
+    """For devices of one mode a GPU: one switch for each GPU that is in another mode, by address; admin access none."""
+    modes = {split_name(name)[0]: split_name(name)[1] for name in sorted(names)}
+    fitting = [name for name in sorted(names) if modes[split_name(name)[0]] == split_name(name)[1]]
+    switches = find_switches(_record(*fitting, admin_access=admin), ALL)
+
+    found = {device_name(switch.address, None, 0): switch.mode for switch in switches}
+    assert found == ({} if admin else {gpu: mode for gpu, mode in modes.items() if mode != "SPX"})
+    assert list(switches) == sorted(switches, key=lambda switch: switch.address)
+
+
+def test_a_switch_needs_every_partition_that_is_published() -> None:
+    """All eight of CPX; none for the mode that is set or one that is not offered."""
+    gpu = ALL.devices[0].gpu.address
+    switch = find_switch(ALL, gpu, "CPX")
+
+    assert switch is not None
+    assert switch.indices == frozenset(range(8))
+    assert find_switch(ALL, gpu, "SPX") is None
+    assert find_switch(ALL, gpu, "TPX") is None
+    assert find_switch(SPX, gpu, "CPX") is None
+
+
+def test_two_modes_of_one_gpu_in_a_claim_are_refused() -> None:
+    """Counters keep the scheduler from it; if it comes all the same, nothing is switched."""
+    with pytest.raises(ClaimError, match=r"expected devices of one mode .* \(CPX\) and .* \(DPX\)"):
+        find_switches(_record("gpu-0000-05-00-0-cpx-0", "gpu-0000-05-00-0-dpx-0"), ALL)
+
+
+def test_a_candidate_is_no_device_yet() -> None:
+    """Planned before its GPU is switched it is refused with both modes; nodes are never guessed."""
+    with pytest.raises(HostError, match=r"in mode CPX for gpu-0000-05-00-0-cpx-0, found mode SPX"):
+        plan_record(_record("gpu-0000-05-00-0-cpx-0"), node="n", listing=ALL, dev_root="/dev")
+
+
+def test_admin_access_has_the_nodes_that_exist() -> None:
+    """For a whole GPU that is cut into eight: all eight; for one that exists: its own."""
+    looks_on = _record("gpu-0000-05-00-0", admin_access=True)
+    exists = _record("gpu-0000-05-00-0-cpx-2", admin_access=True)
+
+    all_of_it = plan_record(looks_on, node="n", listing=ALL_IN_CPX, dev_root="/dev")
+    assert [node.path for node in all_of_it.nodes if "renderD" in node.path] == [
+        f"dri/renderD{minor}" for minor in range(128, 136)
+    ]
+    own = plan_record(exists, node="n", listing=ALL_IN_CPX, dev_root="/dev")
+    assert [node.path for node in own.nodes if "renderD" in node.path] == ["dri/renderD130"]
+
+
+def test_a_mode_that_is_not_set_is_told_with_the_one_that_is() -> None:
+    """In a static layout a partition of another mode is refused with both."""
+    with pytest.raises(HostError, match=r"found GPU 0000:05:00.0 in mode SPX and not CPX; the GPU has gone"):
+        _plan(_claim("gpu-0000-05-00-0-cpx-0"))
+
+
+def test_a_gpu_without_devices_says_why() -> None:
+    """As after a switch that KFD did not complete: what is withheld of the GPU is told in place of other devices."""
+    inventory = parse(render(read_fleet("mi300x-8-spx")))
+    bare = replace(inventory, gpus=(replace(inventory.gpus[0], partitions=()), *inventory.gpus[1:]))
+
+    with pytest.raises(HostError, match=r"no device of GPU 0000:05:00.0 \(GPU 0000:05:00.0: amdgpu drives it"):
+        _plan(_claim("gpu-0000-05-00-0-cpx-0"), list_devices(bare))
+
+
 def test_admin_access_and_shares_exclude_nothing() -> None:
     """A monitor and a second share of a device are no second owner."""
     owner = Holdings([_record("gpu-0000-05-00-0", uid="v")])
@@ -144,6 +229,22 @@ def test_admin_access_and_shares_exclude_nothing() -> None:
 
     assert owner.find_conflict(_record("gpu-0000-05-00-0", admin_access=True)) is None
     assert share.find_conflict(_record("gpu-0000-05-00-0", share_id="s")) is None
+
+
+def test_a_share_excludes_other_modes() -> None:
+    """A share of a partition keeps its GPU in that mode, and its partition from who wants it alone."""
+    share = Holdings([_record("gpu-0000-05-00-0-cpx-1", uid="v", share_id="t")])
+
+    assert share.find_conflict(_record("gpu-0000-05-00-0-dpx-1", share_id="s")) is not None
+    assert share.find_conflict(_record("gpu-0000-05-00-0-cpx-1")) is not None
+    assert share.find_conflict(_record("gpu-0000-05-00-0-cpx-2")) is None
+    assert not share.is_free("gpu-0000-05-00-0")
+    assert share.is_free("gpu-0000-26-00-0")
+
+
+def test_a_monitor_leaves_a_gpu_free() -> None:
+    """Admin access is no reason not to switch."""
+    assert Holdings([_record("gpu-0000-05-00-0", admin_access=True)]).is_free("gpu-0000-05-00-0")
 
 
 NAMES = st.sampled_from(

@@ -9,11 +9,15 @@ from amdgpu_dra.api.config import decode_config
 from amdgpu_dra.api.errors import ClaimError, HostError
 from amdgpu_dra.api.resource import Claim, DeviceResult, OpaqueConfig
 from amdgpu_dra.core.cdi import CdiDevice, build_spec, cdi_id
+from amdgpu_dra.core.claims.guard import split_name
 from amdgpu_dra.core.devices import Listing, NodeDevice
-from amdgpu_dra.core.gpu import DeviceNode
+from amdgpu_dra.core.gpu import DeviceNode, PciAddress
 from amdgpu_dra.core.slices import DRIVER
+from amdgpu_dra.core.switch import Switch
 
 _SHOWN = 8
+# Dashes in `gpu-0000-05-00-0`.
+_ADDRESS_PARTS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,16 +113,94 @@ def _held(result: DeviceResult, listing: Listing, where: str) -> HeldDevice:
 def _get(listing: Listing, name: str, where: str) -> NodeDevice:
     device = listing.find(name)
     if device is None:
-        names = [d.name for d in listing.devices]
-        shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
         raise HostError(
             where,
             expected=f"device {name} on this node",
-            found=shown or "no device at all",
+            found=_instead(listing, name),
             action="the GPU has gone or its compute mode was changed: delete the pod so that the claim is allocated "
             "anew, or bring the GPU back",
         )
     return device
+
+
+def _instead(listing: Listing, name: str) -> str:
+    """What there is of the GPU of a device that does not exist; else the devices that do."""
+    gpu, mode = split_name(name)
+    siblings = [device for device in listing.devices if split_name(device.name)[0] == gpu]
+    if siblings:
+        of = siblings[0].gpu
+        why = [item.detail for item in listing.withheld if f"{mode} of GPU {of.address}" == item.what]
+        return f"GPU {of.address} in mode {of.compute_mode} and not {mode}" + "".join(f" ({text})" for text in why)
+    address = "{}:{}:{}.{}".format(*gpu.split("-")[1:]) if gpu.count("-") == _ADDRESS_PARTS else gpu
+    why = [f"{item.what}: {item.detail}" for item in listing.withheld if f"GPU {address}" in item.what]
+    if why:
+        return f"no device of GPU {address} ({why[0]})"
+    names = [device.name for device in listing.devices]
+    return (
+        ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+        or "no device at all"
+    )
+
+
+def find_switch(listing: Listing, address: PciAddress, mode: str) -> Switch | None:
+    """The switch of a GPU to a mode; None if it is in that mode, or the mode is not offered."""
+    devices = [device for device in listing.devices if device.gpu.address == address and device.mode == mode]
+    if not devices or any(device.is_current for device in devices):
+        return None
+    return Switch(address=address, mode=mode, indices=frozenset(device.partition.index for device in devices))
+
+
+def find_switches(record: Record, listing: Listing) -> tuple[Switch, ...]:
+    """What has to be switched for a claim, by address. Admin access takes a GPU as it is.
+
+    Raises:
+        HostError: a device is gone, or another GPU stands at its address.
+        ClaimError: two devices of the claim are of different modes of one GPU.
+    """
+    where = f"claim {record.namespace}/{record.name}"
+    wanted: dict[PciAddress, NodeDevice] = {}
+    for held in record.devices:
+        device = _identify(held, listing, where)
+        if held.admin_access:
+            continue
+        other = wanted.setdefault(device.gpu.address, device)
+        if other.mode != device.mode:
+            raise ClaimError(
+                where,
+                expected=f"devices of one mode of GPU {device.gpu.address}",
+                found=f"{other.name} ({other.mode}) and {device.name} ({device.mode})",
+                action="report this: the scheduler should not allocate both",
+            )
+    switches = (find_switch(listing, address, wanted[address].mode or "") for address in sorted(wanted))
+    return tuple(switch for switch in switches if switch is not None)
+
+
+def _identify(held: HeldDevice, listing: Listing, where: str) -> NodeDevice:
+    """The device, if it is of the GPU that was allocated."""
+    device = _get(listing, held.device, where)
+    if held.unique_id is not None and device.gpu.unique_id not in (None, held.unique_id):
+        raise HostError(
+            where,
+            expected=f"the GPU with unique id {held.unique_id} as {held.device}",
+            found=f"another GPU at {device.gpu.address}, unique id {device.gpu.unique_id}",
+            action="the board was exchanged: delete the pod so that the claim is allocated anew",
+        )
+    return device
+
+
+def _nodes(held: HeldDevice, device: NodeDevice, listing: Listing, where: str) -> tuple[DeviceNode, ...]:
+    """The nodes of a device that exists; for admin access to one that does not, those of all that do on its GPU."""
+    if device.is_current:
+        return device.nodes
+    there = [item for item in listing.devices if item.gpu.address == device.gpu.address and item.is_current]
+    if held.admin_access and there:
+        return tuple(dict.fromkeys(node for item in there for node in item.nodes))
+    raise HostError(
+        where,
+        expected=f"GPU {device.gpu.address} in mode {device.mode} for {device.name}",
+        found=f"mode {device.gpu.compute_mode}" + ("" if there else ", and no partition"),
+        action="it was changed by others in between: the next try switches it again",
+    )
 
 
 def plan_record(record: Record, *, node: str, listing: Listing, dev_root: str) -> Plan:
@@ -130,23 +212,17 @@ def plan_record(record: Record, *, node: str, listing: Listing, dev_root: str) -
     where = f"claim {record.namespace}/{record.name}"
     found = []
     for position, held in enumerate(record.devices):
-        device = _get(listing, held.device, where)
-        if held.unique_id is not None and device.gpu.unique_id not in (None, held.unique_id):
-            raise HostError(
-                where,
-                expected=f"the GPU with unique id {held.unique_id} as {held.device}",
-                found=f"another GPU at {device.gpu.address}, unique id {device.gpu.unique_id}",
-                action="the board was exchanged: delete the pod so that the claim is allocated anew",
-            )
-        found.append((held, device, _cdi_name(record, position)))
+        device = _identify(held, listing, where)
+        nodes = _nodes(held, device, listing, where)
+        found.append((held, device, nodes, _cdi_name(record, position)))
     spec = build_spec(
         [
-            CdiDevice(name=name, nodes=device.nodes, env=_env(record, held, device, node))
-            for held, device, name in found
+            CdiDevice(name=name, nodes=nodes, env=_env(record, held, device, nodes, node))
+            for held, device, nodes, name in found
         ],
         dev_root=dev_root,
     )
-    nodes = dict.fromkeys(node for _, device, _ in found for node in device.nodes)
+    checked = dict.fromkeys(node for _, _, nodes, _ in found for node in nodes)
     answer = tuple(
         PlannedDevice(
             request=held.request.partition("/")[0],
@@ -155,9 +231,9 @@ def plan_record(record: Record, *, node: str, listing: Listing, dev_root: str) -
             cdi_ids=(cdi_id(name),),
             share_id=held.share_id,
         )
-        for held, _, name in found
+        for held, _, _, name in found
     )
-    return Plan(nodes=tuple(nodes), spec=spec, devices=answer)
+    return Plan(nodes=tuple(checked), spec=spec, devices=answer)
 
 
 def _cdi_name(record: Record, position: int) -> str:
@@ -167,14 +243,17 @@ def _cdi_name(record: Record, position: int) -> str:
     return f"{record.uid}-{name}-{position}" if twice else f"{record.uid}-{name}"
 
 
-def _env(record: Record, held: HeldDevice, device: NodeDevice, node: str) -> dict[str, str]:
+def _env(
+    record: Record, held: HeldDevice, device: NodeDevice, nodes: tuple[DeviceNode, ...], node: str
+) -> dict[str, str]:
     """Variables of a device. One that differs by device has the device in its name, so that none hides another.
 
     ROCR_VISIBLE_DEVICES is not among them: ROCm numbers what the container may open, from 0.
     """
     profile = f"{device.gpu.compute_mode}_{device.gpu.memory_mode}".lower() if device.gpu.compute_mode else "whole"
     name = held.device.removeprefix("gpu-").upper().replace("-", "_")
-    facts = f"pci={device.gpu.address} profile={profile} render=/dev/{device.nodes[-1].path}"
+    render = ",".join(f"/dev/{item.path}" for item in nodes if item.path.startswith("dri/renderD"))
+    facts = f"pci={device.gpu.address} profile={profile} render={render}"
     return {
         "KUBERNETES_NODE_NAME": node,
         "DRA_RESOURCE_DRIVER_NAME": DRIVER,

@@ -20,6 +20,8 @@ class Effect(Enum):
     """One step; doing it twice is doing it once."""
 
     SAVE_PREPARING = auto()
+    # Brings GPUs into the modes of the claim's devices, and reads back from KFD that they are.
+    SWITCH_MODE = auto()
     CHECK_NODES = auto()
     WRITE_CDI = auto()
     SAVE_READY = auto()
@@ -28,14 +30,15 @@ class Effect(Enum):
     DROP_RECORD = auto()
 
 
-_PREPARE = (Effect.SAVE_PREPARING, Effect.CHECK_NODES, Effect.WRITE_CDI, Effect.SAVE_READY)
+_PREPARE = (Effect.SAVE_PREPARING, Effect.SWITCH_MODE, Effect.CHECK_NODES, Effect.WRITE_CDI, Effect.SAVE_READY)
 _UNPREPARE = (Effect.SAVE_UNPREPARING, Effect.DROP_CDI, Effect.DROP_RECORD)
 
 TABLE: dict[tuple[str, Event], tuple[Effect, ...]] = {
     (State.ABSENT, Event.PREPARE): _PREPARE,
     (State.PREPARING, Event.PREPARE): _PREPARE,
-    # Prepared already: the document is compared and written again if it was lost or no longer fits.
-    (State.READY, Event.PREPARE): (Effect.CHECK_NODES, Effect.WRITE_CDI),
+    # Prepared already: the document is compared and written again if it was lost or no longer fits. Modes do not
+    # outlive a reboot, so a GPU may have to be switched again.
+    (State.READY, Event.PREPARE): (Effect.SWITCH_MODE, Effect.CHECK_NODES, Effect.WRITE_CDI),
     (State.UNPREPARING, Event.PREPARE): _PREPARE,
     # Nobody's claim may still have a document, of a driver that lost its records.
     (State.ABSENT, Event.UNPREPARE): (Effect.DROP_CDI,),

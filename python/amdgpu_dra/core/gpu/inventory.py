@@ -75,6 +75,7 @@ class Partition:
         compute_units, simd_units, xccs: as KFD counts them for this partition.
         gfx_target: `gfx942`.
         unique_id: KFD's, which on newer kernels differs between the partitions of one GPU.
+        gpu_id: KFD's, under which it lists processes. It changes with every mode and is never an identity.
         render, card: its DRM nodes. Without a render node it cannot be used.
         links: only as many as were read; the fast reading has the first of each.
     """
@@ -88,6 +89,7 @@ class Partition:
     xccs: int | None = None
     gfx_target: str | None = None
     unique_id: int | None = None
+    gpu_id: int | None = None
     render: DeviceNode | None = None
     card: DeviceNode | None = None
     links: tuple[Link, ...] = ()

@@ -31,6 +31,7 @@ class KfdNode:
 
     number: int
     properties: dict[str, int]
+    gpu_id: int | None
     memory: int | None
     unified_memory: bool
     links: tuple[RawLink, ...]
@@ -67,13 +68,15 @@ def _gpu_node(reader: Reader, number: int, properties: dict[str, int]) -> KfdNod
         missing = "location_id" if location is None else "simd_count"
         reader.note(f"{folder}/properties", f"has no {missing}", f"the device of KFD node {number}")
         return None
-    if reader.find(f"{folder}/gpu_id", f"the device of KFD node {number}", decimal) == 0:
+    gpu_id = reader.find(f"{folder}/gpu_id", f"the device of KFD node {number}", decimal)
+    if gpu_id == 0:
         reader.note(f"{folder}/gpu_id", "is 0 for a node with SIMDs", f"the device of KFD node {number}")
         return None
     memory, unified = _memory(reader, folder, number)
     return KfdNode(
         number=number,
         properties=properties,
+        gpu_id=gpu_id,
         memory=memory,
         unified_memory=unified,
         links=_links(reader, folder, number),

@@ -137,6 +137,7 @@ def _partition(reader: Reader, address: PciAddress, index: int, node: KfdNode, d
         xccs=facts.get("num_xcc") or None,
         gfx_target=gfx_name(facts.get("gfx_target_version", 0)),
         unique_id=facts.get("unique_id") or None,
+        gpu_id=node.gpu_id,
         render=render,
         card=drm.card.get(drm.owner.get(minor, "")),
     )

@@ -1,6 +1,8 @@
 """Claims, slices and the node, by resource.k8s.io/v1. Fulfils `agent/ports.ClaimApi` and `SliceApi`."""
 
+import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 from amdgpu_dra.api.errors import ClaimError, NotReadyError
@@ -9,6 +11,10 @@ from amdgpu_dra.edge.kube.connection import Connection, StatusError
 
 _GROUP = "/apis/resource.k8s.io/v1"
 _SLICES = f"{_GROUP}/resourceslices"
+# Events of objects without a namespace lie in this one. A node's are found by its name in place of a UID, as the
+# kubelet's are.
+_DEFAULT = "default"
+_LONGEST_NOTE = 1024
 _NOT_FOUND, _CONFLICT, _GONE, _INVALID = 404, 409, 410, 422
 
 
@@ -41,6 +47,33 @@ class KubeApi:
                 found=str(error),
                 action="delete the claim so that it is allocated anew",
             ) from error
+
+    async def post_event(self, reason: str, message: str, claim: tuple[str, str, str] | None) -> None:
+        """See the port."""
+        namespace, regarding = _DEFAULT, {"apiVersion": "v1", "kind": "Node", "name": self._node, "uid": self._node}
+        if claim is not None:
+            namespace, name, uid = claim
+            regarding = {"apiVersion": "resource.k8s.io/v1", "kind": "ResourceClaim", "namespace": namespace}
+            regarding |= {"name": name, "uid": uid}
+        now = datetime.now(UTC)
+        event = {
+            "apiVersion": "events.k8s.io/v1",
+            "kind": "Event",
+            "metadata": {"name": f"{regarding['name']}.{time.time_ns():x}", "namespace": namespace},
+            "eventTime": now.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            "reportingController": self._driver,
+            "reportingInstance": self._node,
+            "action": "Prepare" if claim is not None else "Publish",
+            "reason": reason,
+            "regarding": regarding,
+            "note": message[:_LONGEST_NOTE],
+            "type": "Warning",
+        }
+        path = f"/apis/events.k8s.io/v1/namespaces/{quote(namespace, safe='')}/events"
+        try:
+            await self._connection.request("POST", path, body=event)
+        except StatusError as error:
+            raise _not_ready(f"Event {reason}", error) from error
 
     async def get_node_uid(self) -> str:
         """See the port."""

@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from amdgpu_dra.api.errors import HostError
 from amdgpu_dra.core.gpu import TreeText, Unreadable, paths
@@ -59,8 +59,11 @@ class _Tree:
             yield f"{folder}/{head}{name}/{tail}"
 
 
-def read_tree(root: str, *, every_link: bool = False) -> TreeText:
+def read_tree(root: str, *, every_link: bool = False, without_modes: Collection[str] = ()) -> TreeText:
     """Reads what `core/gpu` wants of a sysfs root; `every_link` adds KFD's links beyond the first of each node.
+
+    The compute mode of the GPUs in `without_modes` is not read: while a GPU is being switched, the kernel holds up who
+    reads it.
 
     A file that is there and cannot be read is kept as unreadable; a folder that cannot be read is empty.
 
@@ -87,6 +90,8 @@ def read_tree(root: str, *, every_link: bool = False) -> TreeText:
             tree.link(f"{paths.AMDGPU_DRIVER}/{name}")
             tree.link(f"{paths.PCI_DEVICES}/{name}")
             for file in paths.PCI_FILES:
+                if file == paths.COMPUTE_MODE and name in without_modes:
+                    continue
                 tree.read(f"{paths.PCI_DEVICES}/{name}/{file}")
     return TreeText(files=tree.files, links=tree.links, writable=frozenset(tree.writable))
 
@@ -98,7 +103,16 @@ def _read_nodes(tree: _Tree, patterns: tuple[str, ...]) -> None:
                 tree.read(path)
 
 
-def fingerprint(root: str) -> tuple[str, ...]:
+def read_generation(root: str) -> int | None:
+    """KFD's count of nodes that came and went; None if it cannot be read."""
+    try:
+        with open(f"{root}/{paths.GENERATION}", encoding="ascii") as file:
+            return int(file.read())
+    except (OSError, ValueError):
+        return None
+
+
+def fingerprint(root: str, without_modes: Collection[str] = ()) -> tuple[str, ...]:
     """A few small files that differ whenever a GPU comes, goes or changes its mode; costs some 20 reads on 8 GPUs.
 
     KFD's generation rises with every node that is added or removed; no event is sent for a change of mode.
@@ -109,6 +123,7 @@ def fingerprint(root: str) -> tuple[str, ...]:
     names = tree.names(paths.AMDGPU_DRIVER)
     for name in names:
         if ":" in name:
-            tree.read(f"{paths.PCI_DEVICES}/{name}/{paths.COMPUTE_MODE}")
+            if name not in without_modes:
+                tree.read(f"{paths.PCI_DEVICES}/{name}/{paths.COMPUTE_MODE}")
             tree.read(f"{paths.PCI_DEVICES}/{name}/{paths.MEMORY_MODE}")
     return (*names, *(f"{path}={text}" for path, text in tree.files.items()))

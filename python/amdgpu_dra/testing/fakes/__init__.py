@@ -1,6 +1,17 @@
 """Fakes of the ports, in memory."""
 
+from amdgpu_dra.testing.fakes.gpus import FakeGpus
 from amdgpu_dra.testing.fakes.node import FakeNodes, FakeTree, MemoryCdi, MemoryRecords
-from amdgpu_dra.testing.fakes.server import FakeClaims, FakeClock, FakeSlices
+from amdgpu_dra.testing.fakes.server import FakeClaims, FakeClock, FakeEvents, FakeSlices
 
-__all__ = ["FakeClaims", "FakeClock", "FakeNodes", "FakeSlices", "FakeTree", "MemoryCdi", "MemoryRecords"]
+__all__ = [
+    "FakeClaims",
+    "FakeClock",
+    "FakeEvents",
+    "FakeGpus",
+    "FakeNodes",
+    "FakeSlices",
+    "FakeTree",
+    "MemoryCdi",
+    "MemoryRecords",
+]

@@ -5,7 +5,7 @@ from typing import Any
 
 from amdgpu_dra.api.checkpoint import Record
 from amdgpu_dra.api.errors import HostError
-from amdgpu_dra.core.gpu import DeviceNode, Inventory
+from amdgpu_dra.core.gpu import DeviceNode, Inventory, PciAddress
 
 
 class FakeTree:
@@ -15,10 +15,14 @@ class FakeTree:
         self.inventory = inventory
         self.reads = 0
 
-    async def read_inventory(self) -> Inventory:
+    async def read_inventory(self, *, without_modes: frozenset[PciAddress] = frozenset()) -> Inventory:  # noqa: ARG002 - modes are always known here
         """See the port."""
         self.reads += 1
         return self.inventory
+
+    async def find_generation(self) -> int | None:
+        """See the port."""
+        return self.inventory.generation
 
 
 class FakeNodes:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 from amdgpu_dra.api.errors import ClaimError, NotReadyError
 from amdgpu_dra.api.resource import Claim, ResourceSlice
@@ -130,16 +131,54 @@ class FakeSlices:
 
 
 class FakeClock:
-    """Time that passes at once; what was waited for is kept."""
+    """Time that passes at once for who sleeps; what was waited for is kept.
+
+    A wait for work lasts until it is done, or until `run_out` says that all time given to it is over.
+    """
 
     def __init__(self) -> None:
         self.waits: list[float] = []
+        self._now = 0.0
+        self._over = asyncio.Event()
+
+    def now(self) -> float:
+        """See the port."""
+        return self._now
+
+    def run_out(self, seconds: float) -> None:
+        """Lets so much time pass: every wait that is under way ends."""
+        self._now += seconds
+        self._over.set()
+        self._over = asyncio.Event()
+
+    async def wait(self, work: "asyncio.Future[Any]", seconds: float) -> bool:
+        """See the port."""
+        if seconds <= 0 or work.done():
+            return work.done()
+        over = asyncio.create_task(self._over.wait())
+        try:
+            await asyncio.wait({work, over}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            over.cancel()
+        return work.done()
 
     async def sleep(self, seconds: float) -> None:
         """See the port."""
         self.waits.append(seconds)
+        self._now += seconds
         await asyncio.sleep(0)
 
     def jitter(self) -> float:
         """Always in the middle."""
         return 0.5
+
+
+class FakeEvents:
+    """Keeps what was told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+
+    def emit(self, reason: str, message: str, *, claim: tuple[str, str, str] | None = None) -> None:
+        """See the port."""
+        self.told.append((reason, message if claim is None else f"{claim[0]}/{claim[1]}: {message}"))

@@ -1,0 +1,85 @@
+"""`Survey`: the node's devices as they were last read."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from amdgpu_dra.agent.ports import GpuTree
+from amdgpu_dra.core.devices import Listing, list_devices
+from amdgpu_dra.core.gpu import Gpu, Inventory, PciAddress
+from amdgpu_dra.core.switch import hold_still
+
+
+class Survey:
+    """Reads the tree and keeps what came of it. Whoever reads it anew, all go by the same result.
+
+    Attributes:
+        offer: makes the listing of an inventory; may publish it as well.
+        on_reload: told that amdgpu was loaded anew, before the new inventory is offered.
+        moving: GPUs that are being switched, as they were before. They are shown so, and their mode files are not read:
+            the kernel holds up a reader until a switch is done.
+    """
+
+    def __init__(self, tree: GpuTree) -> None:
+        self._tree = tree
+        self._reading = asyncio.Lock()
+        self.offer: Callable[[Inventory], Listing] = list_devices
+        self.on_reload: Callable[[], None] = lambda: None
+        self.moving: dict[PciAddress, Gpu] = {}
+        self.inventory: Inventory | None = None
+        self.listing: Listing | None = None
+
+    def take(self, inventory: Inventory) -> Listing:
+        """Takes an inventory into use."""
+        return self._take(inventory, self.moving)
+
+    def _take(self, inventory: Inventory, moving: Mapping[PciAddress, Gpu]) -> Listing:
+        before, after = self.inventory, hold_still(inventory, moving)
+        self.inventory = after
+        if before is not None and _reloaded(before, inventory):
+            self.on_reload()
+        self.listing = self.offer(after)
+        return self.listing
+
+    async def read(self) -> Inventory:
+        """The tree as it is now, for one look. Raises HostError."""
+        return await self._tree.read_inventory(without_modes=frozenset(self.moving))
+
+    async def refresh(self) -> Listing:
+        """Reads the tree and takes it into use; one at a time, so that no older reading follows a newer one.
+
+        Raises:
+            HostError: there is no tree.
+        """
+        async with self._reading:
+            # A GPU may have been on its way at the beginning of the reading, or at its end.
+            moving = dict(self.moving)
+            inventory = await self.read()
+            return self._take(inventory, moving | self.moving)
+
+    def relist(self) -> None:
+        """Offers the last inventory anew, for another reason than a change of it."""
+        if self.inventory is not None:
+            self.take(self.inventory)
+
+    async def get_listing(self) -> Listing:
+        """The devices as last read, read again if KFD has added or removed any node since.
+
+        Raises:
+            HostError: there is no tree.
+        """
+        generation = await self._tree.find_generation()
+        if self.listing is None or self.inventory is None or generation != self.inventory.generation:
+            return await self.refresh()
+        return self.listing
+
+    def find_gpu(self, address: PciAddress) -> Gpu | None:
+        """A GPU as last read."""
+        gpus = () if self.inventory is None else self.inventory.gpus
+        return next((gpu for gpu in gpus if gpu.address == address), None)
+
+
+def _reloaded(before: Inventory, after: Inventory) -> bool:
+    """KFD counts changes from the driver's load on: a smaller number is that of another load."""
+    if before.generation is None or after.generation is None:
+        return before.driver_loaded and not after.driver_loaded
+    return after.generation < before.generation

@@ -1,0 +1,90 @@
+"""Events are told once, not too often, and never stand in the way."""
+
+import asyncio
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amdgpu_dra.agent.events import EventQueue
+from amdgpu_dra.api.errors import NotReadyError
+from amdgpu_dra.testing.fakes import FakeClock
+
+
+class Api:
+    """Keeps what was posted; away while `down`."""
+
+    def __init__(self) -> None:
+        self.posted: list[tuple[str, str]] = []
+        self.down = False
+
+    async def post_event(self, reason: str, message: str, claim: tuple[str, str, str] | None) -> None:
+        """See the port."""
+        if self.down:
+            raise NotReadyError("API server", expected="an answer", found="none", action="wait")
+        self.posted.append((reason, message if claim is None else f"{claim[0]}/{claim[1]}: {message}"))
+
+
+async def _drain(queue: EventQueue) -> None:
+    task = asyncio.create_task(queue.run())
+    for _ in range(100):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from([0, 1, 100, 700])), max_size=60))
+def test_nothing_is_told_twice_within_ten_minutes(steps: list[tuple[str, int]]) -> None:
+    """Whatever is emitted when: the first is always told, and the same words at most once in 600 s."""
+
+    async def story() -> None:
+        api, clock = Api(), FakeClock()
+        queue = EventQueue(api, clock)
+        told: dict[str, list[float]] = {}
+        for word, pause in steps:
+            clock.run_out(pause)
+            before = len(api.posted)
+            queue.emit("R", word)
+            await _drain(queue)
+            if len(api.posted) > before:
+                told.setdefault(word, []).append(clock.now())
+        assert set(told) == {word for word, _ in steps}
+        assert all(b - a >= 600 for times in told.values() for a, b in pairwise(times))
+
+    asyncio.run(story())
+
+
+def test_a_flood_is_cut_off() -> None:
+    """Twenty at once, and one more after half a minute."""
+
+    async def story() -> None:
+        api, clock = Api(), FakeClock()
+        queue = EventQueue(api, clock)
+        for number in range(100):
+            queue.emit("R", str(number))
+        await _drain(queue)
+        assert len(api.posted) == 20
+        clock.run_out(30)
+        queue.emit("R", "x")
+        queue.emit("R", "y")
+        await _drain(queue)
+        assert api.posted[20:] == [("R", "x")]
+
+    asyncio.run(story())
+
+
+def test_an_event_that_cannot_be_posted_stops_no_other() -> None:
+    """With the API server away it is lost; the next is posted."""
+
+    async def story() -> None:
+        api = Api()
+        queue = EventQueue(api, FakeClock())
+        api.down = True
+        queue.emit("R", "lost")
+        await _drain(queue)
+        api.down = False
+        queue.emit("R", "posted", claim=("ns", "c", "u"))
+        await _drain(queue)
+        assert api.posted == [("R", "ns/c: posted")]
+
+    asyncio.run(story())

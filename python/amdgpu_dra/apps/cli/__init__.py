@@ -1,0 +1,3 @@
+"""The program for people: `conformance allocator FILE…`, `conformance cel FILE…`."""
+
+__all__: list[str] = []
