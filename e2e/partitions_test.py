@@ -1,4 +1,4 @@
-"""Partitions chosen by the real scheduler, on the fake kernel: each claim brings its GPU into the mode that it needs."""
+"""Partitions chosen by the real scheduler, on the fake kernel: each claim brings its GPU into the mode it needs."""
 
 from collections.abc import Iterator
 
@@ -108,7 +108,7 @@ def test_a_request_that_names_no_kind_gets_a_whole_gpu(pods: Pods) -> None:
 
 
 def test_a_busy_gpu_is_not_switched(cluster: Cluster, namespace: str, pods: Pods) -> None:
-    """With partitions of one GPU in use another mode lands on another GPU; with none left it waits until they are freed."""
+    """While partitions of one GPU are used another mode lands on another GPU; with none left it waits for them."""
     pods.start("slices", "two-cpx")
     assert len(pods.minors("slices")) == 2
     pods.start("halves", "two-dpx")
@@ -124,15 +124,16 @@ def test_a_busy_gpu_is_not_switched(cluster: Cluster, namespace: str, pods: Pods
     assert pods.minors("waiter") == [_first_minor(7), _first_minor(7) + 1]
 
 
-def test_a_monitor_beside_a_working_claim(cluster: Cluster, namespace: str, pods: Pods) -> None:
-    """Admin access sees every GPU once, with the nodes that exist on it, and disturbs nobody."""
+def test_monitors_beside_working_claims(cluster: Cluster, namespace: str, pods: Pods) -> None:
+    """Admin access sees every GPU, with the nodes that exist when it starts; it is in nobody's way."""
     cluster.kubectl("label", "namespace", namespace, ADMIN_LABEL)
+    apply_scenario(cluster, namespace, "monitor-claim")
+    pods.start("monitor", "monitor")
+    assert {_first_minor(gpu) for gpu in range(8)} <= set(pods.minors("monitor"))
+    assert pods.devices("monitor") == GPUS
     pods.start("slices", "two-cpx")
     assert len(pods.minors("slices")) == 2
-    pods.start("monitor", "monitor")
-
-    seen = pods.minors("monitor")
-    assert {*range(_first_minor(7), _first_minor(7) + 8)} <= set(seen)
-    assert {_first_minor(gpu) for gpu in range(8)} <= set(seen)
+    pods.start("late-monitor", "late-monitor")
+    assert pods.minors("late-monitor") == [_first_minor(gpu) for gpu in range(8)]
     pods.start("halves", "two-dpx")
     assert pods.minors("halves") == [_first_minor(6), _first_minor(6) + 1]
