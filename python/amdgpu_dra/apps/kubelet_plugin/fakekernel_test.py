@@ -8,7 +8,7 @@ from pathlib import Path
 
 from amdgpu_dra.testing.fakeapi import Client, FakeApi, write_kubeconfig
 from amdgpu_dra.testing.fakekernel import Mounted, mounted
-from amdgpu_dra.testing.fakekubelet import Setting, assemble, start_plugin
+from amdgpu_dra.testing.fakekubelet import Plugin, Setting, assemble, start_plugin
 
 NODE, SECOND = "n1", "0000:26:00.0"
 FLAGS = ("--allow-fake-device-nodes=false", "--rescan-interval=0.05s", "--feature-gates=DynamicPartitioning=false")
@@ -27,9 +27,9 @@ async def _until(client: Client, wanted: dict[str, int]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def _until_said(log: Path, text: str) -> None:
+async def _until_said(plugin: Plugin, text: str) -> None:
     async with asyncio.timeout(30):
-        while text not in log.read_text():
+        while text not in plugin.log.read_text():
             await asyncio.sleep(0.02)
 
 
@@ -53,7 +53,7 @@ async def _tell(node: Mounted, work: Path, api: FakeApi) -> None:
         await _until(client, {"whole": 7, "cpx": 8})
 
         node.stop(signal.SIGKILL)
-        await _until_said(plugin.log, "not connected")
+        await _until_said(plugin, "not connected")
         assert await _kinds(client) == {"whole": 7, "cpx": 8}
 
         await asyncio.to_thread(node.start)
