@@ -1,5 +1,7 @@
 """Which compute modes a GPU can take under which memory mode: the kernel's rule (amdgpu/aqua_vanjaram.c)."""
 
+from collections.abc import Mapping
+
 COMPUTE_MODES = ("SPX", "DPX", "TPX", "QPX", "CPX")
 
 _FIXED = {"SPX": 1, "DPX": 2, "TPX": 3, "QPX": 4}
@@ -19,6 +21,11 @@ _MEMORY_MODES = {
         "CPX": ("NPS1", "NPS2", "NPS4"),
     },
 }
+
+
+def memory_rule(gfx: str) -> Mapping[str, tuple[str, ...]] | None:
+    """Compute mode -> memory modes under which the kernel takes it; None for a target that the rule does not know."""
+    return _MEMORY_MODES.get(gfx)
 
 
 def partition_count(mode: str | None, xccs: int) -> int:
