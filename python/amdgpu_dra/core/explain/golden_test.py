@@ -9,7 +9,7 @@ import pytest
 
 from amdgpu_dra.api.reasons import Reason
 from amdgpu_dra.core.allocate import Features
-from amdgpu_dra.core.devices import Layout, list_devices
+from amdgpu_dra.core.devices import Layout, Listing, list_devices
 from amdgpu_dra.core.explain import (
     MOST_LINES,
     Explanation,
@@ -140,9 +140,11 @@ def _no_slices() -> Case:
 
 
 def _node_without_slices() -> Case:
+    """One node publishes nothing, and one an empty slice."""
     nodes: list[Object] = [{"kind": "Node", "metadata": {"name": f"node-{i}"}} for i in range(3)]
     request = exactly("gpus", "gpu.amd.com", f"{OWN}.type == 'apu'")
-    return Case(claim=claim(request), objects=[*slices(SPX, "node-0"), *nodes])
+    empty = slices_of(Listing(devices=(), withheld=()), ["node-2"])
+    return Case(claim=claim(request), objects=[*slices(SPX, "node-0"), *empty, *nodes])
 
 
 def large_cluster() -> list[Object]:
@@ -249,6 +251,30 @@ def test_the_text_is_the_golden_one(name: str) -> None:
 def test_every_golden_file_has_its_case() -> None:
     """No file is left over."""
     assert sorted(path.stem for path in GOLDEN.glob("*.txt")) == sorted(CASES)
+
+
+@pytest.mark.parametrize(
+    ("expression", "notes"),
+    [
+        (
+            f"{OWN}.?modle.orValue('') == 'MI300X'",
+            ["no device publishes gpu.amd.com/modle; did you mean gpu.amd.com/m"],
+        ),
+        (f"{OWN}.?somethingElse.orValue('') == ''", []),
+        ("device.attributes['other.example'].?x.orValue('') == ''", []),
+        ("device.capacity['gpu.amd.com'].memroy.isGreaterThan(quantity('1'))", ["did you mean gpu.amd.com/memory?"]),
+        (f"{OWN}.model == 'MI300X'", []),
+        ("device.attributes['gpu.amd.co'].model == 'MI300X'", ["did you mean gpu.amd.com/model?"]),
+        ("lists.range(1000).all(x, lists.range(1000).all(y, x + y >= 0))", ["too costly"]),
+    ],
+)
+def test_notes_are_about_the_claim(expression: str, notes: list[str]) -> None:
+    """A name that no device publishes is told, with the nearest one; one that is asked for with care only if close."""
+    case = Case(claim=claim(exactly("gpus", "gpu.amd.com", expression)), objects=slices(SPX, "node-0"))
+    found = ask(case).notes
+
+    assert len(found) == len(notes)
+    assert all(part in note for part, note in zip(notes, found, strict=True))
 
 
 def test_an_error_on_one_node_is_told_beside_the_nodes_that_fit() -> None:

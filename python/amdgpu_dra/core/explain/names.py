@@ -8,7 +8,7 @@ from amdgpu_dra.core.cel import AttributeRead, CelCompileError, CelOptions, Prog
 
 # As many of its values say what a device is.
 _MOST_SHOWN = 3
-_CLOSE = 0.6
+_CLOSE, _CLOSE_IN_ALL = 0.6, 0.85
 
 
 class Names:
@@ -51,8 +51,8 @@ class Names:
         known = self.capacities if capacity else self.attributes
         if name in known or not known:
             return ""
-        close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=_CLOSE)
-        return f"no device publishes {name}" + (f"; did you mean {close[0]}?" if close else "")
+        close = _closest(name, known)
+        return f"no device publishes {name}" + (f"; did you mean {close}?" if close else "")
 
     def notes(self, claim: Claim, classes: Mapping[str, DeviceClass]) -> tuple[str, ...]:
         """What is odd about the claim's expressions and constraints whatever the devices hold."""
@@ -76,7 +76,9 @@ class Names:
             for read in program.attribute_reads:
                 if f"{read.domain}/{read.id}" in request.derived:
                     continue
-                if hint := self.nearest(f"{read.domain}/{read.id}", capacity=read.capacity):
+                hint = self.nearest(f"{read.domain}/{read.id}", capacity=read.capacity)
+                # Who asks whether it is there may mean it; who is close to another name hardly does.
+                if hint and (not read.guarded or "?" in hint):
                     yield f"{where}, selector {i}: {hint}"
             if program.too_long or program.too_expensive:
                 yield f"{where}, selector {i}: the API server refuses it in a new object, it is too long or too costly"
@@ -84,6 +86,16 @@ class Names:
 
 def _requests(claim: Claim) -> list[Request]:
     return [request for choice in claim.requests for request in choice.alternatives]
+
+
+def _closest(name: str, known: Iterable[str]) -> str:
+    """The known name that differs least; a domain that they share says nothing. Empty if none is close."""
+    domain = name.rpartition("/")[0] + "/"
+    ids = {item.removeprefix(domain): item for item in sorted(known) if item.startswith(domain)}
+    close = difflib.get_close_matches(name.removeprefix(domain), ids, n=1, cutoff=_CLOSE)
+    if close:
+        return ids[close[0]]
+    return next(iter(difflib.get_close_matches(name, sorted(known), n=1, cutoff=_CLOSE_IN_ALL)), "")
 
 
 def _full(name: str, driver: str) -> str:

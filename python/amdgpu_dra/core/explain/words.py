@@ -143,8 +143,8 @@ WORDS: Mapping[Cause, Words] = MappingProxyType(
             change="correct the claim or the object that is named",
         ),
         Cause.NO_DEVICES: Words(
-            reason="no slice is for the node",
-            change="see whether the plugin's pod runs there, and its log",
+            reason="no slice has a device for the node",
+            change="see whether the plugin's pod runs there, and its log, which names what is withheld",
         ),
         Cause.NO_SLICES: Words(
             reason="there are no ResourceSlices",
