@@ -59,6 +59,7 @@ def _oracle_builds() -> bool:
 
 
 CONDITIONS = {
+    "no-fuse": lambda: not os.access("/dev/fuse", os.R_OK | os.W_OK),
     "no-go": lambda: _go() is None,
     "no-go-modules": lambda: not _oracle_builds(),
     "no-shared": lambda: not os.environ.get("AMDGPU_DRA_SHARED"),

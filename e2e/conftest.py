@@ -13,7 +13,7 @@ from amdgpu_dra.edge.faketree import read_fleet, write_tree
 
 SCENARIOS = Path("e2e/scenarios")
 FLEETS = ("mi300x-8-spx", "mi300x-8-mixed")
-IMAGES = ("images/kubelet_plugin/load/tarball.tar",)
+IMAGES = ("images/kubelet_plugin/load/tarball.tar", "images/fakegpu/load/tarball.tar")
 
 
 @pytest.fixture(name="cluster", scope="session")

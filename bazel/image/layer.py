@@ -2,6 +2,8 @@
 
 layer.py debian OUT PACKAGE.deb…
 layer.py python OUT MANIFEST
+layer.py files OUT PACKAGE.deb…     (only the packages' files, without what a base adds)
+layer.py library OUT NAME PACKAGE.deb…     (one shared library, as a file)
 
 A manifest is lines of two fields with a tab between: PROGRAM and MODULE, or nothing; then PATH and SHORT_PATH of each
 file.
@@ -131,6 +133,24 @@ def debian(layer: Layer, debs: list[Path]) -> None:
     layer.add("root", kind=tarfile.DIRTYPE, mode=0o700)
 
 
+def files(layer: Layer, debs: list[Path]) -> None:
+    """Unpacks packages on top of a base."""
+    for deb in sorted(debs, key=lambda path: path.name):
+        with deb_data(deb) as tar:
+            for member in tar:
+                _add_member(layer, tar, member, {})
+
+
+def library(name: str, debs: list[Path]) -> bytes:
+    """The shared library of that soname, links followed."""
+    for deb in debs:
+        with deb_data(deb) as tar:
+            for member in tar:
+                if Path(member.name).name == name and (extracted := tar.extractfile(member)) is not None:
+                    return extracted.read()
+    raise SystemExit(f"{name}: expected it in one of {', '.join(map(str, debs))}, found nothing")
+
+
 def _add_member(layer: Layer, tar: tarfile.TarFile, member: tarfile.TarInfo, certificates: dict[str, bytes]) -> None:
     path = _merged(member.name.removeprefix("./").strip("/"))
     data = b""
@@ -225,10 +245,17 @@ def main() -> int:
     """Writes the layer that the arguments ask for."""
     kind, out, *rest = sys.argv[1:]
     layer = Layer()
-    if kind == "debian":
-        debian(layer, [Path(path) for path in rest])
-    else:
-        python(layer, Path(rest[0]))
+    paths = [Path(path) for path in rest]
+    match kind:
+        case "debian":
+            debian(layer, paths)
+        case "files":
+            files(layer, paths)
+        case "library":
+            Path(out).write_bytes(library(rest[0], paths[1:]))
+            return 0
+        case _:
+            python(layer, paths[0])
     layer.write(Path(out))
     return 0
 

@@ -5,7 +5,7 @@ load("//bazel:defs.bzl", "room_test")
 def _debian_layer_impl(ctx):
     out = ctx.actions.declare_file(ctx.label.name + ".tar.gz")
     args = ctx.actions.args()
-    args.add("debian", out)
+    args.add("debian" if ctx.attr.base else "files", out)
     args.add_all(ctx.files.debs)
     ctx.actions.run(
         outputs = [out],
@@ -19,7 +19,35 @@ def _debian_layer_impl(ctx):
 
 _TOOL = {"_tool": attr.label(default = "//bazel/image:layer", executable = True, cfg = "exec")}
 
-debian_layer = rule(_debian_layer_impl, attrs = dict(_TOOL, debs = attr.label_list(allow_files = [".deb"])))
+debian_layer = rule(
+    _debian_layer_impl,
+    attrs = dict(
+        _TOOL,
+        base = attr.bool(default = True, doc = "with what every container needs: users, certificates, folders"),
+        debs = attr.label_list(allow_files = [".deb"]),
+    ),
+)
+
+def _debian_library_impl(ctx):
+    out = ctx.actions.declare_file(ctx.attr.soname)
+    args = ctx.actions.args()
+    args.add("library", out)
+    args.add(ctx.attr.soname)
+    args.add_all(ctx.files.debs)
+    ctx.actions.run(
+        outputs = [out],
+        inputs = ctx.files.debs,
+        executable = ctx.executable._tool,
+        arguments = [args],
+        mnemonic = "DebianLibrary",
+    )
+    return DefaultInfo(files = depset([out]), runfiles = ctx.runfiles([out]))
+
+# One shared library of a Debian package, for programs that load it at run time.
+debian_library = rule(
+    _debian_library_impl,
+    attrs = dict(_TOOL, debs = attr.label_list(allow_files = [".deb"]), soname = attr.string(mandatory = True)),
+)
 
 def _python_layer_impl(ctx):
     """Files of a library and all that it needs: ours, or those of third parties."""
@@ -60,17 +88,18 @@ python_layer = rule(
     ),
 )
 
-def layer_test(name, layer, debs = None, deps = []):
+def layer_test(name, layer, debs = None, deps = [], base = True):
     """Makes a layer a second time, from other folders and in another order, and compares the bytes.
 
     Args:
       name: ends with _test.
       layer: a debian_layer, or a python_layer.
       debs: the packages of a debian_layer.
+      base: as that layer has it.
       deps: those of a python_layer.
     """
     if debs:
-        inputs, kind = debs, "debian"
+        inputs, kind = debs, "debian" if base else "files"
     else:
         inputs, kind = name + ".manifest", "python"
         native.filegroup(name = inputs, srcs = [layer], output_group = "manifest", testonly = True)

@@ -29,7 +29,7 @@ def _python(folder: Path) -> list[str]:
 def test_same_input_gives_the_same_layer(tmp_path: Path) -> None:
     """Neither folder, order, time nor what else a process has loaded shows in the bytes."""
     again = tmp_path / "again.tar.gz"
-    inputs = {"debian": _debian, "python": _python}[os.environ["KIND"]](tmp_path)
+    inputs = {"debian": _debian, "files": _debian, "python": _python}[os.environ["KIND"]](tmp_path)
 
     subprocess.run(
         [sys.executable, "-I", TOOL, os.environ["KIND"], again, *inputs],

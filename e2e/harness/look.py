@@ -7,6 +7,23 @@ from typing import Any
 from harness.cluster import Cluster
 
 _SCENARIOS = Path("e2e/scenarios")
+_POD = """\
+apiVersion: v1
+kind: Pod
+metadata: {{name: {name}}}
+spec:
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 1
+  resourceClaims: [{{name: gpu, resourceClaimTemplateName: {template}}}]
+  volumes: [{{name: probe, configMap: {{name: probe}}}}]
+  containers:
+  - name: work
+    image: localhost/amdgpu-dra/kubelet-plugin:dev
+    imagePullPolicy: Never
+    command: [python3.13, -I, /probe/probe.py]
+    volumeMounts: [{{name: probe, mountPath: /probe}}]
+    resources: {{claims: [{{name: gpu}}]}}
+"""
 
 
 def apply_scenario(cluster: Cluster, namespace: str, scenario: str) -> None:
@@ -49,3 +66,8 @@ def wait_refused(cluster: Cluster, namespace: str, pod: str) -> str:
         return found[-1] if found else ""
 
     return cluster.wait(f"the scheduler to refuse pod {pod}", refused)
+
+
+def pod_manifest(name: str, template: str) -> str:
+    """A pod that runs the probe with a claim of a template."""
+    return _POD.format(name=name, template=template)

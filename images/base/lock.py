@@ -1,8 +1,8 @@
-"""Renews the lock of Debian packages: `./bazelw run //images/base:lock.update`.
+"""Renews the locks of Debian packages: `./bazelw run //images/base:lock.update`.
 
 Takes the newest versions of the wanted packages and of what they need from Debian stable and its security updates, for
-both architectures. The mirror is DEBIAN_MIRROR, or the one that the machine's apt is configured with; the security
-archive is its sibling.
+both architectures. What an image adds to the base is in a lock of its own. The mirror is DEBIAN_MIRROR, or the one that
+the machine's apt is configured with; the security archive is its sibling.
 """
 
 import json
@@ -20,6 +20,8 @@ from pathlib import Path
 SUITE = "trixie"
 ARCHITECTURES = ("amd64", "arm64")
 WANTED = ("ca-certificates", "libpython3.13-stdlib", "libstdc++6", "python3.13-minimal")
+# Lock -> what it holds beyond the base.
+ADDED = {"images/fakegpu/packages_lock.json": ("libfuse3-4",)}
 # Needed by scripts that never run here, or by programs and modules that bazel/image/layer.py leaves out.
 NOT_NEEDED = {
     "debconf",
@@ -158,25 +160,39 @@ def entry(fields: Fields, architecture: str) -> dict[str, str | int]:
 
 
 def main() -> int:
-    """Writes the lock into the checkout, and says what has changed."""
+    """Writes the locks into the checkout, and says what has changed."""
     address = mirror(os.environ)
     security = f"{address}/".replace("/debian/", "/debian-security/").rstrip("/")
-    packages = []
-    for architecture in ARCHITECTURES:
-        index = newest(
+    indexes = {
+        architecture: newest(
             read_index(f"{address}/dists/{SUITE}/main/binary-{architecture}/Packages.xz"),
             read_index(f"{security}/dists/{SUITE}-security/main/binary-{architecture}/Packages.xz"),
         )
-        packages += [entry(index[name], architecture) for name in closure(index)]
-    out = Path(os.environ["BUILD_WORKSPACE_DIRECTORY"]) / "images/base/packages_lock.json"
-    before = {(p["name"], p["architecture"], p["version"]) for p in json.loads(out.read_text())["packages"]}
+        for architecture in ARCHITECTURES
+    }
+    checkout = Path(os.environ["BUILD_WORKSPACE_DIRECTORY"])
+    write_lock(checkout / "images/base/packages_lock.json", indexes, WANTED)
+    for path, wanted in ADDED.items():
+        write_lock(checkout / path, indexes, wanted, beyond=WANTED)
+    return 0
+
+
+def write_lock(
+    out: Path, indexes: Mapping[str, Mapping[str, Fields]], wanted: Iterable[str], beyond: Iterable[str] = ()
+) -> None:
+    """Writes one lock: the closure of the wanted packages, without that of `beyond`."""
+    packages = []
+    for architecture, index in indexes.items():
+        base = set(closure(index, beyond))
+        packages += [entry(index[name], architecture) for name in closure(index, wanted) if name not in base]
+    old = json.loads(out.read_text())["packages"] if out.is_file() else []
+    before = {(p["name"], p["architecture"], p["version"]) for p in old}
     after = {(p["name"], p["architecture"], p["version"]) for p in packages}
     for sign, rows in (("-", before - after), ("+", after - before)):
         for row in sorted(rows):
             print(sign, *row)
     out.write_text(json.dumps({"suite": SUITE, "packages": packages}, indent=1) + "\n")
-    print(f"{len(packages)} packages in {out.name}")
-    return 0
+    print(f"{len(packages)} packages in {out.parent.name}/{out.name}")
 
 
 if __name__ == "__main__":

@@ -42,6 +42,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if .Values.serviceAccount.create -}}{{ default (include "driver.fullname" .) .Values.serviceAccount.name }}{{- else -}}{{ default "default" .Values.serviceAccount.name }}{{- end -}}
 {{- end -}}
 
+{{- /* What is mounted to have sysfs: of a fake tree the folder above it, so that a fake kernel that is mounted anew is
+seen. */ -}}
+{{- define "driver.sysfsMount" -}}
+{{- $path := clean .Values.kubeletPlugin.sysfsPath -}}
+{{- if eq $path "/sys" -}}{{ $path }}{{- else -}}{{ dir $path }}{{- end -}}
+{{- end -}}
+
 {{- /* What the plugin may do. On real GPUs KFD shows a device only to a process whose devices cgroup allows its render
 node (kfd_topology.c); no container of an ordinary pod has that, so it is privileged there. On a fake tree it is not. */ -}}
 {{- define "driver.securityContext" -}}

@@ -32,9 +32,10 @@ class Refused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """A switch under way: since when, and the task that does it."""
+    """A switch under way: from which mode, since when, and the task that does it."""
 
     switch: Switch
+    before: str | None
     since: float
     task: "asyncio.Task[Refused | None]"
 
@@ -83,7 +84,7 @@ class Switcher:
             if move.switch.mode == switch.mode:
                 refused = move.task.result()
                 if refused is not None:
-                    raise self._error(switch, refused, where)
+                    raise _error(switch, move.before, refused, where)
                 return
 
     def _is_there(self, switch: Switch) -> bool:
@@ -118,31 +119,22 @@ class Switcher:
         """Refuses what would be in vain."""
         failed = self.failed.get((switch.address, switch.mode))
         if failed is not None:
-            raise self._error(switch, Refused(found=failed, spoils=True), where)
+            raise _error(switch, self._mode(switch), Refused(found=failed, spoils=True), where)
         if self.blocked and not await self._unblock():
             holders = name_holders(process for process in await self._modes.find_processes() if process.gpu_ids)
-            raise self._error(switch, Refused(found=f"{self.blocked}; in use now: {holders}", passes=True), where)
+            refused = Refused(found=f"{self.blocked}; in use now: {holders}", passes=True)
+            raise _error(switch, self._mode(switch), refused, where)
 
-    def _error(self, switch: Switch, refused: Refused, where: str) -> DriverError:
+    def _mode(self, switch: Switch) -> str | None:
         gpu = self._survey.find_gpu(switch.address)
-        now = gpu.compute_mode if gpu is not None else None
-        expected = f"GPU {switch.address} to be switched from {now or 'an unknown mode'} to {switch.mode}"
-        if refused.passes:
-            action = "end what uses the GPU, or wait for its end; it is tried again"
-            return NotReadyError(where, expected=expected, found=refused.found, action=action)
-        action = "see dmesg for amdgpu and kfd; " + (
-            "the mode is withheld until amdgpu is loaded anew or the plugin is restarted"
-            if refused.spoils
-            else "see docs/howto/troubleshoot-partitions.md"
-        )
-        return HostError(where, expected=expected, found=refused.found, action=action)
+        return gpu.compute_mode if gpu is not None else None
 
     def _begin(self, switch: Switch) -> Move:
         gpu = self._survey.find_gpu(switch.address)
         if gpu is not None:
             self._survey.moving[switch.address] = gpu
         task = asyncio.create_task(self._move(switch, gpu), name=str(switch))
-        move = Move(switch=switch, since=self._clock.now(), task=task)
+        move = Move(switch=switch, before=self._mode(switch), since=self._clock.now(), task=task)
         self._moves[switch.address] = move
         _LOG.info("switching %s", switch)
         return move
@@ -257,3 +249,16 @@ class Switcher:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _error(switch: Switch, before: str | None, refused: Refused, where: str) -> DriverError:
+    expected = f"GPU {switch.address} to be switched from {before or 'an unknown mode'} to {switch.mode}"
+    if refused.passes:
+        action = "end what uses the GPU, or wait for its end; it is tried again"
+        return NotReadyError(where, expected=expected, found=refused.found, action=action)
+    action = "see dmesg for amdgpu and kfd; " + (
+        "the mode is withheld until amdgpu is loaded anew or the plugin is restarted"
+        if refused.spoils
+        else "see docs/howto/troubleshoot-partitions.md"
+    )
+    return HostError(where, expected=expected, found=refused.found, action=action)

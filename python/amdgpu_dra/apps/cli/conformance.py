@@ -3,6 +3,7 @@
 import argparse
 import gzip
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ def _run(files: Iterable[Path], listed: Path | None, judge: Judge) -> int:
     """Prints counts and differing cases; 1 if one differs that is not listed."""
     known = _read_listed(listed)
     unlisted = 0
-    for file in files:
+    for file in map(_where_it_was_typed, files):
         same = differ = excused = 0
         for case in _read_cases(file):
             found = judge(case)
@@ -47,8 +48,13 @@ def _run(files: Iterable[Path], listed: Path | None, judge: Judge) -> int:
     return 1 if unlisted else 0
 
 
+def _where_it_was_typed(file: Path) -> Path:
+    """Bazel runs programs in a folder of its own and says where the command was given."""
+    return Path(os.environ.get("BUILD_WORKING_DIRECTORY", "")) / file
+
+
 def _read_listed(file: Path | None) -> dict[str, str]:
-    rows = file.read_text().splitlines() if file else []
+    rows = _where_it_was_typed(file).read_text().splitlines() if file else []
     return dict(row.split(maxsplit=1) for row in rows if row.strip() and not row.startswith("#"))
 
 

@@ -1,8 +1,8 @@
 """Tokens to nodes, with macros written out.
 
-The limits on depth are those of cel-go's parser, 250 levels: of each rule of its grammar while it reads, where the right
-side of an operator is one level more; and of the tree of operators, selections, indexes and member calls that it makes,
-where a chain of `a.b.c` or `a + b + c` is as high as it is long.
+The limits on depth are those of cel-go's parser, 250 levels. Each rule of its grammar is counted while it reads, where
+the right side of an operator is one level more; and so is the tree of operators, selections, indexes and member calls
+that it makes, where a chain of `a.b.c` or `a + b + c` is as high as it is long.
 """
 
 from collections.abc import Callable

@@ -96,7 +96,8 @@ def _decimal(sign: int, number: int, scale: int, *, binary: bool) -> Quantity:
 
 def _nanos(number: int, scale: int) -> int:
     shift = scale - _NANO
-    return number * 10**shift if shift >= 0 else -(-number // 10**-shift)
+    unit: int = 10 ** abs(shift)
+    return number * unit if shift >= 0 else -(-number // unit)
 
 
 def _is_quantity(text: str) -> Value:
@@ -110,7 +111,7 @@ def _is_quantity(text: str) -> Value:
 def _as_whole(value: Quantity) -> int | None:
     if value.number is None or value.scale < 0:
         return None
-    number: int = value.number * 10**value.scale
+    number = value.nanos // 10**9
     return number if MIN_INT <= number <= MAX_INT else None
 
 

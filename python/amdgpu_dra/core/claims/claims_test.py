@@ -213,6 +213,15 @@ def test_a_mode_that_is_not_set_is_told_with_the_one_that_is() -> None:
         _plan(_claim("gpu-0000-05-00-0-cpx-0"))
 
 
+def test_a_gpu_without_devices_says_why() -> None:
+    """As after a switch that KFD did not complete: what is withheld of the GPU is told in place of other devices."""
+    inventory = parse(render(read_fleet("mi300x-8-spx")))
+    bare = replace(inventory, gpus=(replace(inventory.gpus[0], partitions=()), *inventory.gpus[1:]))
+
+    with pytest.raises(HostError, match=r"no device of GPU 0000:05:00.0 \(GPU 0000:05:00.0: amdgpu drives it"):
+        _plan(_claim("gpu-0000-05-00-0-cpx-0"), list_devices(bare))
+
+
 def test_admin_access_and_shares_exclude_nothing() -> None:
     """A monitor and a second share of a device are no second owner."""
     owner = Holdings([_record("gpu-0000-05-00-0", uid="v")])

@@ -4,7 +4,7 @@ import struct
 from collections.abc import Iterator
 
 from amdgpu_dra.core.fakegpu.fleet import FleetSpec
-from amdgpu_dra.core.fakegpu.layout import Share, shares
+from amdgpu_dra.core.fakegpu.layout import History, Share, shares
 from amdgpu_dra.core.fakegpu.links import cpu_joined, cpu_links, gpu_links, link_text, rows_of
 from amdgpu_dra.core.gpu import PciAddress
 
@@ -52,11 +52,11 @@ _GPU_ONLY = ["max_engine_clk_fcompute", "local_mem_size", "fw_version", "capabil
 _GPU_LAST = ["debug_prop", "sdma_fw_version", "unique_id", "num_xcc"]
 
 
-def render_kfd(fleet: FleetSpec) -> Iterator[File]:
+def render_kfd(fleet: FleetSpec, history: History) -> Iterator[File]:
     """Every file below KFD's folder."""
-    everyone = list(shares(fleet))
+    everyone = list(shares(fleet, history))
     yield f"{KFD}/dev", f"{fleet.kfd_major}:0\n"
-    yield f"{KFD}/topology/generation_id", f"{1 + len(everyone)}\n"
+    yield f"{KFD}/topology/generation_id", f"{history.generation}\n"
     yield f"{KFD}/topology/system_properties", "platform_oem 0\nplatform_id 0\nplatform_rev 2\n"
     for numa in range(len(fleet.numa)):
         yield from _cpu_node(fleet, numa, everyone)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from amdgpu_dra.core.fakegpu.families import FAMILIES
 from amdgpu_dra.core.fakegpu.fleet import FleetSpec, GpuSpec
-from amdgpu_dra.core.fakegpu.layout import DRM_MAJOR, Drm, drm_devices
+from amdgpu_dra.core.fakegpu.layout import DRM_MAJOR, Drm, History
 from amdgpu_dra.core.fakegpu.memory import vram_of
 from amdgpu_dra.core.gpu import paths
 from amdgpu_dra.core.models import MODELS, Model
@@ -18,12 +18,11 @@ def folder_of(gpu: GpuSpec) -> str:
     return f"devices/{root}/{root.removeprefix('pci')}:01.1/{gpu.address}"
 
 
-def render_pci(fleet: FleetSpec) -> Iterator[File]:
+def render_pci(fleet: FleetSpec, history: History) -> Iterator[File]:
     """Files of every GPU, its DRM devices, and the module."""
-    drm = drm_devices(fleet)
-    for position, gpu in enumerate(fleet.gpus):
+    for gpu in fleet.gpus:
         yield from _gpu_files(fleet, gpu, MODELS[gpu.model])
-        for device in drm[position]:
+        for device in history.drm[gpu.address]:
             if device is not None:
                 yield from _drm_files(gpu, device)
     if fleet.driver_version is not None:
@@ -31,18 +30,17 @@ def render_pci(fleet: FleetSpec) -> Iterator[File]:
     yield "module/amdgpu/refcnt", "0\n"
 
 
-def render_links(fleet: FleetSpec) -> Iterator[tuple[str, str]]:
+def render_links(fleet: FleetSpec, history: History) -> Iterator[tuple[str, str]]:
     """Symbolic links: path and target, relative so that the tree can stand anywhere."""
     yield "class/kfd/kfd", "../../devices/virtual/kfd/kfd"
     yield "module/amdgpu/drivers/pci:amdgpu", "../../../bus/pci/drivers/amdgpu"
-    drm = drm_devices(fleet)
-    for position, gpu in enumerate(fleet.gpus):
+    for gpu in fleet.gpus:
         folder = folder_of(gpu)
         yield f"bus/pci/devices/{gpu.address}", f"../../../{folder}"
         yield f"bus/pci/drivers/amdgpu/{gpu.address}", f"../../../../{folder}"
         depth = folder.count("/") + 1
         yield f"{folder}/driver", "../" * depth + "bus/pci/drivers/amdgpu"
-        for device in drm[position]:
+        for device in history.drm[gpu.address]:
             if device is not None:
                 for name in (f"card{device.card}", f"renderD{device.render}"):
                     yield f"class/drm/{name}", f"../../{_drm_folder(gpu, device)}/{name}"

@@ -65,7 +65,7 @@ def test_planned_memory_is_the_recorded_one(key: tuple[str, int, int, str]) -> N
 
 def _bare(part: Partition) -> Partition:
     """What can be planned of a partition."""
-    return replace(part, unique_id=None, render=None, card=None, links=())
+    return replace(part, unique_id=None, render=None, card=None, links=(), gpu_id=None)
 
 
 @given(fleets())

@@ -27,7 +27,7 @@ def write_tree(tree: TreeText, out: Path, *, nodes: bool | None = None) -> None:
         UsageError: the folder holds something else.
         HostError: it cannot be written.
     """
-    _make_ready(out)
+    make_ready(out)
     try:
         for path, text in tree.files.items():
             _write_file(out / "sys" / path, text)
@@ -37,7 +37,7 @@ def write_tree(tree: TreeText, out: Path, *, nodes: bool | None = None) -> None:
             link = out / "sys" / path
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(target)
-        _write_nodes(tree, out / "dev", real=os.geteuid() == 0 if nodes is None else nodes)
+        write_nodes(tree, out / "dev", real=os.geteuid() == 0 if nodes is None else nodes)
     except OSError as error:
         raise HostError(
             f"fake tree {out}",
@@ -47,7 +47,12 @@ def write_tree(tree: TreeText, out: Path, *, nodes: bool | None = None) -> None:
         ) from error
 
 
-def _make_ready(out: Path) -> None:
+def make_ready(out: Path) -> None:
+    """Makes `out/sys` and `out/dev` empty folders.
+
+    Raises:
+        UsageError: `out` holds something that was not written here.
+    """
     marker = out / _OURS
     if out.exists() and not marker.is_file() and any(out.iterdir()):
         raise UsageError(
@@ -71,11 +76,17 @@ def _write_file(path: Path, text: str | Unreadable) -> None:
     path.mkdir()
 
 
-def _write_nodes(tree: TreeText, dev: Path, *, real: bool) -> None:
+def write_nodes(tree: TreeText, dev: Path, *, real: bool) -> None:
+    """Brings a folder of device nodes to what the tree states; nodes that stay are not touched."""
     if not real:
         (dev / FAKE_MARKER).write_text("Ordinary files stand here in place of device nodes.\n")
-    for node in _nodes(tree):
-        path = dev / node.path
+    wanted = {dev / node.path: node for node in _nodes(tree)}
+    for path in [dev / "kfd", *(dev / "dri").glob("*")]:
+        if path not in wanted:
+            path.unlink(missing_ok=True)
+    for path, node in wanted.items():
+        if path.exists():
+            continue
         path.parent.mkdir(parents=True, exist_ok=True)
         if real:
             os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(node.major, node.minor))

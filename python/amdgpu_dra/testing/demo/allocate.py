@@ -1,9 +1,25 @@
-"""A small scheduler: the first devices that fit, in the order of slices and devices."""
+"""A scheduler of one node: the project's own allocation library on what the API server holds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import combinations
 from typing import Any
+
+from amdgpu_dra.core.allocate import (
+    Allocated,
+    AllocatedState,
+    Allocator,
+    Features,
+    Inventory,
+    decode_claim,
+    decode_class,
+    decode_node,
+    decode_slice,
+)
+
+_CLASSES = {
+    "gpu.amd.com": "device.driver == 'gpu.amd.com'",
+    "whole.gpu.amd.com": "device.driver == 'gpu.amd.com' && device.attributes['gpu.amd.com'].type == 'amdgpu'",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,23 +27,27 @@ class Wish:
     """What a claim asks for.
 
     Attributes:
+        device_class: one of the chart's.
         select: attribute -> value that every device must have.
-        match: attribute in which all devices of the claim must agree.
+        match: attribute, with its domain, in which all devices of the claim must agree.
     """
 
     name: str
+    device_class: str = "gpu.amd.com"
     count: int = 1
-    select: dict[str, object] = field(default_factory=dict)
+    select: Mapping[str, str] = field(default_factory=dict)
     match: str | None = None
 
     @property
     def spec(self) -> dict[str, Any]:
         """The claim as a user would write it."""
-        request: dict[str, Any] = {"deviceClassName": "gpu.amd.com"}
-        if self.count > 1:
-            request["count"] = self.count
+        request: dict[str, Any] = {"deviceClassName": self.device_class, "allocationMode": "ExactCount"}
+        request["count"] = self.count
         if self.select:
-            terms = [f"device.attributes['gpu.amd.com'].{name} == '{value}'" for name, value in self.select.items()]
+            terms = [
+                f"device.attributes['gpu.amd.com'].?{name}.orValue('') == '{value}'"
+                for name, value in self.select.items()
+            ]
             request["selectors"] = [{"cel": {"expression": " && ".join(terms)}}]
         devices: dict[str, Any] = {"requests": [{"name": "gpu", "exactly": request}]}
         if self.match:
@@ -37,7 +57,7 @@ class Wish:
     @property
     def words(self) -> str:
         """The same for a person."""
-        what = f"{self.count} device{'s' if self.count > 1 else ''}"
+        what = f"{self.count} device{'s' if self.count > 1 else ''} of {self.device_class}"
         selected = "".join(f", {name} = {value}" for name, value in self.select.items())
         return what + selected + (f", all with the same {self.match.rpartition('/')[2]}" if self.match else "")
 
@@ -53,17 +73,27 @@ def devices_of(slices: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         yield from item["spec"].get("devices") or []
 
 
-def allocate(wish: Wish, slices: list[dict[str, Any]], taken: set[str]) -> list[str] | None:
-    """Names of the devices, or None if the wish cannot be met now."""
-    free = [
-        device
-        for device in devices_of(slices)
-        if device["name"] not in taken and all(value_of(device, name) == value for name, value in wish.select.items())
-    ]
-    groups: dict[object, list[dict[str, Any]]] = {}
-    for device in free:
-        groups.setdefault(value_of(device, wish.match) if wish.match else None, []).append(device)
-    for group in groups.values():
-        for chosen in combinations(group, wish.count):
-            return [device["name"] for device in chosen]
-    return None
+def allocate(
+    wish: Wish, node: str, slices: list[dict[str, Any]], held: list[dict[str, Any]]
+) -> Mapping[str, Any] | None:
+    """The allocation as the scheduler would write it, or None if the wish cannot be met now.
+
+    Args:
+        wish: what is asked.
+        node: where.
+        slices: all of the API server.
+        held: the claims that are allocated.
+    """
+    allocator = Allocator(
+        Features(),
+        AllocatedState.of_claims(held),
+        [decode_class(_device_class(name, text)) for name, text in _CLASSES.items()],
+        Inventory([decode_slice(item) for item in slices]),
+    )
+    claim = {"metadata": {"name": wish.name, "namespace": "default", "uid": wish.name}, "spec": wish.spec}
+    outcome = allocator.allocate(decode_node({"metadata": {"name": node}}), [decode_claim(claim)])
+    return outcome.results[0] if isinstance(outcome, Allocated) else None
+
+
+def _device_class(name: str, expression: str) -> dict[str, Any]:
+    return {"metadata": {"name": name}, "spec": {"selectors": [{"cel": {"expression": expression}}]}}

@@ -1,9 +1,12 @@
 """The demo, as a user runs it."""
 
+import os
 import subprocess
 import sys
 
 import pytest
+
+_FUSE = {name: os.environ[name] for name in ("FUSE_LIBRARY_PATH",) if name in os.environ}
 
 
 def _demo(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -13,7 +16,7 @@ def _demo(*arguments: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        env={"PYTHONPATH": ":".join(sys.path), "PATH": "/usr/bin:/bin"},
+        env={"PYTHONPATH": ":".join(sys.path), "PATH": "/usr/bin:/bin"} | _FUSE,
     )
 
 
@@ -25,6 +28,21 @@ def test_demo_serves_claims_and_leaves_nothing(fleet: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Left behind: nothing" in done.stdout
     assert "one-gpu" in done.stdout
+
+
+def test_demo_cuts_a_gpu_by_need() -> None:
+    """A whole GPU, then eight, four and two partitions of one GPU one after another: each mode comes with its claim."""
+    if os.geteuid() != 0:
+        pytest.skip("a fake kernel needs root")
+    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        pytest.skip("a fake kernel needs FUSE")
+    done = _demo("--partitions", "dynamic")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "120 devices in 3 slice(s)" in done.stdout
+    for name in ("gpu-0000-05-00-0", *(f"gpu-0000-e5-00-0-{last}" for last in ("cpx-7", "qpx-3", "dpx-1"))):
+        assert f"got {name}\n" in done.stdout
+    assert "Left behind: nothing" in done.stdout
 
 
 def test_unknown_fleet_is_one_line() -> None:

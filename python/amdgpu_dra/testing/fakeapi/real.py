@@ -32,8 +32,11 @@ def _free_port() -> int:
 
 
 @asynccontextmanager
-async def real_api(binaries: Path, work: Path) -> AsyncIterator[tuple[str, str]]:
-    """Address and token of an API server with etcd behind it; both end with the context."""
+async def real_api(binaries: Path, work: Path, *, gates: str = "") -> AsyncIterator[tuple[str, str]]:
+    """Address and token of an API server with etcd behind it; both end with the context.
+
+    `gates` are feature gates of the server, `NAME=true,…`.
+    """
     store, peer, port = _free_port(), _free_port(), _free_port()
     subprocess.run(["openssl", "genrsa", "-out", work / "sa.key", "2048"], check=True, capture_output=True)
     (work / "tokens.csv").write_text(f"{TOKEN},admin,admin,system:masters\n")
@@ -57,6 +60,7 @@ async def real_api(binaries: Path, work: Path) -> AsyncIterator[tuple[str, str]]
         f"--cert-dir={work}/certs",
         "--service-cluster-ip-range=10.0.0.0/24",
         "--disable-admission-plugins=ServiceAccount",
+        *([f"--feature-gates={gates}"] if gates else []),
     ]
     with (work / "api.log").open("wb") as log:
         programs = [

@@ -1,0 +1,22 @@
+"""A fake kernel mounted as a file system through libfuse, and the socket through which it is told what goes wrong.
+
+Knows FUSE, mounts, threads and how long a switch takes. Refuses to know what a write means: `core/fakekernel` judges.
+"""
+
+from amdgpu_dra.edge.fakekernel.client import Control, RefusedError
+from amdgpu_dra.edge.fakekernel.filesystem import FileSystem
+from amdgpu_dra.edge.fakekernel.mount import CONTROL, mount, unmount, unmount_stale
+from amdgpu_dra.edge.fakekernel.node import Node
+from amdgpu_dra.edge.fakekernel.server import ControlServer
+
+__all__ = [
+    "CONTROL",
+    "Control",
+    "ControlServer",
+    "FileSystem",
+    "Node",
+    "RefusedError",
+    "mount",
+    "unmount",
+    "unmount_stale",
+]
