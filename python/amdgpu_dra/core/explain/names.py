@@ -64,7 +64,7 @@ class Names:
         for constraint in claim.constraints:
             name = constraint.match or constraint.distinct or ""
             derived = any(name in request.derived for request in _requests(claim))
-            if not derived and (hint := self.nearest(name)):
+            if name and not derived and (hint := self.nearest(name)):
                 found.append(f"constraint: {hint}")
         return tuple(dict.fromkeys(found))
 
@@ -90,6 +90,8 @@ def _requests(claim: Claim) -> list[Request]:
 
 def _closest(name: str, known: Iterable[str]) -> str:
     """The known name that differs least; a domain that they share says nothing. Empty if none is close."""
+    if "/" not in name:
+        return next((item for item in sorted(known) if item.rpartition("/")[2] == name), "")
     domain = name.rpartition("/")[0] + "/"
     ids = {item.removeprefix(domain): item for item in sorted(known) if item.startswith(domain)}
     close = difflib.get_close_matches(name.removeprefix(domain), ids, n=1, cutoff=_CLOSE)
