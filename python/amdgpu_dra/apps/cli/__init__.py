@@ -1,3 +1,3 @@
-"""The program for people: `conformance allocator FILE…`, `conformance cel FILE…`."""
+"""The program for people: `explain --claim FILE --slices FILE`, `conformance allocator|cel FILE…`."""
 
 __all__: list[str] = []

@@ -18,10 +18,10 @@ from amdgpu_dra.core.allocate.decode import decode_class, decode_node, decode_sl
 from amdgpu_dra.core.allocate.decode_claim import decode_claim
 from amdgpu_dra.core.allocate.features import Features
 from amdgpu_dra.core.allocate.fields import DecodeError
-from amdgpu_dra.core.allocate.model import Claim, DeviceClass, DeviceId, Node, Slice
+from amdgpu_dra.core.allocate.model import Claim, Device, DeviceClass, DeviceId, Node, Request, Slice
 from amdgpu_dra.core.allocate.pools import Inventory
 from amdgpu_dra.core.allocate.reasons import Reason, Refusal
-from amdgpu_dra.core.allocate.refusals import refusals
+from amdgpu_dra.core.allocate.refusals import inspect_devices, refusals
 from amdgpu_dra.core.allocate.selectors import SelectorCache
 from amdgpu_dra.core.allocate.state import AllocatedState
 
@@ -32,6 +32,7 @@ __all__ = [
     "Allocator",
     "Claim",
     "DecodeError",
+    "Device",
     "DeviceClass",
     "DeviceId",
     "Difference",
@@ -42,6 +43,7 @@ __all__ = [
     "Outcome",
     "Reason",
     "Refusal",
+    "Request",
     "SelectorCache",
     "Slice",
     "StepLimit",
@@ -50,6 +52,7 @@ __all__ = [
     "decode_class",
     "decode_node",
     "decode_slice",
+    "inspect_devices",
     "judge_allocation",
     "refusals",
     "solve_case",

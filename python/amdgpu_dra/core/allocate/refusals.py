@@ -6,6 +6,7 @@ is given; what only a combination refuses comes last.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from amdgpu_dra.core.allocate.allocator import Allocated, Allocator
 from amdgpu_dra.core.allocate.capacity import CapacityError, amounts_of, violates
@@ -21,7 +22,7 @@ from amdgpu_dra.core.allocate.state import AllocatedState
 from amdgpu_dra.core.allocate.wanted import Context, Wanted
 from amdgpu_dra.core.cel import CelRuntimeError
 
-__all__ = ["refusals"]
+__all__ = ["inspect_devices", "refusals"]
 
 
 def refusals(allocator: Allocator, node: Node, claim: Claim, earlier: Sequence[Claim] = ()) -> tuple[Refusal, ...]:
@@ -31,7 +32,16 @@ def refusals(allocator: Allocator, node: Node, claim: Claim, earlier: Sequence[C
     """
     if isinstance(allocator.allocate(node, [*earlier, claim]), Allocated):
         return ()
-    taken = _taken(allocator, node, earlier)
+    return inspect_devices(allocator, node, claim, _taken(allocator, node, earlier))
+
+
+def inspect_devices(
+    allocator: Allocator, node: Node, claim: Claim, taken: Mapping[DeviceId, str] = MappingProxyType({})
+) -> tuple[Refusal, ...]:
+    """The rows of `refusals` for a claim that is known not to be served; nothing is searched for again.
+
+    `taken` are devices that claims of the same pod take before, with those claims.
+    """
     try:
         context, pools, plan = allocator.prepare(node, [claim])
     except AllocationError as error:
