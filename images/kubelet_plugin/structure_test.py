@@ -68,6 +68,7 @@ def _own_root(root: Path) -> Path:
     if os.geteuid() != 0:
         pytest.skip("changing the root needs root")
     os.mknod(root / "dev/urandom", 0o444 | stat.S_IFCHR, os.makedev(1, 9))
+    (root / "sys/class").mkdir()  # a sysfs without GPUs
     (root / "kubeconfig").write_text(KUBECONFIG)
     return root
 
