@@ -15,6 +15,7 @@ from harness import (
     remove_driver,
     remove_fake_kernel,
     render_minors,
+    wait_fake_kernel,
     wait_refused,
 )
 
@@ -137,3 +138,14 @@ def test_monitors_beside_working_claims(cluster: Cluster, namespace: str, pods: 
     assert pods.minors("late-monitor") == [_first_minor(gpu) for gpu in range(8)]
     pods.start("halves", "two-dpx")
     assert pods.minors("halves") == [_first_minor(6), _first_minor(6) + 1]
+
+
+def test_the_driver_outlives_its_kernel(cluster: Cluster, pods: Pods) -> None:
+    """With the fake kernel killed the slices stay; once it is mounted anew claims are prepared again."""
+    before = [item["metadata"]["uid"] for item in cluster.get("resourceslices")]
+    cluster.in_node("pkill", "-KILL", "-f", "fakegpu mount")
+    wait_fake_kernel(cluster)
+    pods.start("slices", "two-cpx")
+
+    assert len(pods.minors("slices")) == 2
+    assert [item["metadata"]["uid"] for item in cluster.get("resourceslices")] == before

@@ -1,7 +1,9 @@
 """What a real API server makes of slices: those of every fleet are taken as they are, nothing dropped."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from harness import Cluster
 from hypothesis import given, settings
@@ -38,8 +40,16 @@ def _dry_run(cluster: Cluster, slices: tuple[ResourceSlice, ...]) -> list[Resour
     """The slices as the server would store them. Raises CommandError where it refuses one."""
     objects = {"apiVersion": "v1", "kind": "List", "items": [encode_slice(item) for item in slices]}
     text = cluster.kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", text=json.dumps(objects))
-    stored = json.loads(text)
-    return [decode_slice(item) for item in (stored["items"] if stored["kind"] == "List" else [stored])]
+    return [decode_slice(item) for item in _objects(text)]
+
+
+def _objects(text: str) -> Iterator[dict[str, Any]]:
+    """The objects that kubectl prints one after another, or in a list."""
+    decoder = json.JSONDecoder()
+    while text := text.lstrip():
+        found, end = decoder.raw_decode(text)
+        yield from found["items"] if found["kind"] == "List" else [found]
+        text = text[end:]
 
 
 def _check(cluster: Cluster, slices: tuple[ResourceSlice, ...]) -> None:

@@ -3,7 +3,7 @@
 from harness.cluster import Cluster
 from harness.driver import TREES, install_driver, load_image, logs_folder, remove_driver
 from harness.host import CommandError, Host, Pieces, find_pieces, make_host
-from harness.kernel import KERNEL_TREE, install_fake_kernel, remove_fake_kernel, tell_fake_kernel
+from harness.kernel import KERNEL_TREE, install_fake_kernel, remove_fake_kernel, tell_fake_kernel, wait_fake_kernel
 from harness.look import (
     allocated_devices,
     apply_scenario,
@@ -34,5 +34,6 @@ __all__ = [
     "remove_fake_kernel",
     "render_minors",
     "tell_fake_kernel",
+    "wait_fake_kernel",
     "wait_refused",
 ]

@@ -16,6 +16,17 @@ def install_fake_kernel(cluster: Cluster, fleet: str, *, delay: float) -> None:
     cluster.kubectl("rollout", "status", "-n", _NAMESPACE, "daemonset/fakegpu", "--timeout=90s", timeout=100)
 
 
+def wait_fake_kernel(cluster: Cluster) -> None:
+    """Waits until it has started once more and answers again."""
+
+    def again() -> bool:
+        (pod,) = cluster.get("pods", namespace=_NAMESPACE)
+        (status,) = pod["status"]["containerStatuses"]
+        return status["restartCount"] > 0 and status["ready"]
+
+    cluster.wait("the fake kernel to come back", again)
+
+
 def tell_fake_kernel(cluster: Cluster, line: str) -> str:
     """Sends a control line to the one that runs; its answer."""
     command = ["fakegpu", "control", "--at", KERNEL_TREE, *line.split()]
