@@ -52,6 +52,7 @@ PACKAGES = [
     "//python/amdgpu_dra/testing/fakeapi",
     "//python/amdgpu_dra/testing/fakekernel",
     "//python/amdgpu_dra/testing/fakekubelet",
+    "//python/amdgpu_dra/testing/fakenode",
     "//python/amdgpu_dra/testing/fakes",
     "//python/amdgpu_dra/testing/oracle",
     "//python/amdgpu_dra/testing/shared",

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 
 from amdgpu_dra.agent.ports import Clock, SliceApi
 from amdgpu_dra.agent.publish.support import Support, find_support
@@ -118,8 +117,8 @@ class Publisher:
         finally:
             for task in (waker, watcher):
                 task.cancel()
-            with suppress(asyncio.CancelledError, DriverError):
-                await asyncio.gather(waker, watcher)
+            # As results, so that a stop which comes in the meantime is not taken for the end of these two.
+            await asyncio.gather(waker, watcher, return_exceptions=True)
 
     async def _foreign_change(self, version: str) -> None:
         async for item in self._api.watch_slices(version):

@@ -1,14 +1,14 @@
 """Publishing: what is wanted gets there, stays there, and is never taken away."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 
 from amdgpu_dra.agent.publish import Publisher, Support
-from amdgpu_dra.api.resource import CounterConsumption, CounterSet, Device
+from amdgpu_dra.api.resource import CounterConsumption, CounterSet, Device, ResourceSlice
 from amdgpu_dra.testing.fakes import FakeClock, FakeSlices
 
 DEVICES = (Device(name="gpu-0"), Device(name="gpu-1"))
@@ -240,3 +240,44 @@ def test_a_server_that_learns_counters_gets_them() -> None:
         assert [support.counters for support in answers] == [False, True]
 
     _run_counting(api, story)
+
+
+class _Lingering(FakeSlices):
+    """Its watch takes a while to end, as that of a connection does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ending, self.may_end = asyncio.Event(), asyncio.Event()
+
+    async def watch_slices(self, version: str) -> AsyncIterator[ResourceSlice]:
+        """See the port."""
+        try:
+            async for item in super().watch_slices(version):
+                yield item
+        finally:
+            self.ending.set()
+            await self.may_end.wait()
+
+
+def test_a_stop_while_a_watch_ends_is_not_lost() -> None:
+    """Other devices are wanted, the watch is on its way out, and the publisher is told to end: it does."""
+    api = _Lingering()
+
+    async def both() -> None:
+        publisher = Publisher(api, FakeClock(), node="n")
+        publisher.want(DEVICES)
+        task = asyncio.create_task(publisher.run())
+        async with asyncio.timeout(10):
+            await _until(lambda: publisher.not_ready is None)
+            # The watch is under way once the publisher has nothing to do at once.
+            for _ in range(5):
+                await asyncio.sleep(0)
+            publisher.want(DEVICES[:1])
+            await api.ending.wait()
+            task.cancel()
+            api.may_end.set()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    asyncio.run(both())
+    assert _published(api) == ["gpu-0", "gpu-1"]

@@ -3,11 +3,7 @@
 import asyncio
 import signal
 import socket
-import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,93 +13,25 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from amdgpu_dra.core.fakegpu import render
 from amdgpu_dra.edge.faketree import read_fleet, write_tree
-from amdgpu_dra.testing.fakeapi import Client, FakeApi, write_kubeconfig
-from amdgpu_dra.testing.fakeapi.client import SLICES, allocation_of
-from amdgpu_dra.testing.fakekubelet import FakeKubelet, Plugin, Setting, assemble, resolve, start_plugin
+from amdgpu_dra.testing.fakeapi.client import SLICES
+from amdgpu_dra.testing.fakekubelet import resolve, start_plugin
+from amdgpu_dra.testing.fakenode import DRIVER, World, tell
 
-NODE, DRIVER = "n1", "gpu.amd.com"
 FIRST, SECOND = "gpu-0000-05-00-0", "gpu-0000-26-00-0"
-SPEC = {"devices": {"requests": [{"name": "gpu", "exactly": {"deviceClassName": DRIVER}}]}}
-
-
-@dataclass
-class World:
-    """Everything around a plugin."""
-
-    setting: Setting
-    api: FakeApi
-    client: Client
-
-    async def start(self, *flags: str) -> tuple[Plugin, FakeKubelet]:
-        """A plugin that a kubelet has registered."""
-        plugin = await start_plugin(self.setting, *flags)
-        kubelet = FakeKubelet(plugin.registry)
-        await kubelet.register(DRIVER)
-        return plugin, kubelet
-
-    async def published(self) -> list[dict[str, Any]]:
-        """The slices, once there are any."""
-        async with asyncio.timeout(20):
-            while not (slices := await self.client.slices()):
-                await asyncio.sleep(0.01)
-        return slices
-
-    async def devices(self) -> list[str]:
-        """Names of the published devices."""
-        return [device["name"] for item in await self.published() for device in item["spec"].get("devices", [])]
-
-    async def claim(self, name: str, *devices: str) -> dict[str, Any]:
-        """A claim of these devices."""
-        return await self.client.make_claim(name, SPEC, allocation_of(NODE, [("gpu", device) for device in devices]))
-
-
-@cache
-def _program() -> tuple[list[str], dict[str, str]]:
-    """The plugin's command and environment, assembled once for all tests."""
-    return assemble(Path(tempfile.mkdtemp(prefix="amdgpu-program-")))
-
-
-@asynccontextmanager
-async def _world() -> AsyncIterator[World]:
-    with tempfile.TemporaryDirectory(prefix="amdgpu-", dir="/tmp") as folder:
-        work = Path(folder)
-        write_tree(render(read_fleet("mi300x-8-spx")), work / "tree", nodes=False)
-        command, environment = _program()
-        api = FakeApi()
-        await api.start()
-        write_kubeconfig(work / "kubeconfig", api.address)
-        async with Client(api.address) as client:
-            await client.make_node(NODE)
-            setting = Setting(
-                command=command,
-                environment=environment,
-                work=work,
-                tree=work / "tree",
-                kubeconfig=work / "kubeconfig",
-                node=NODE,
-            )
-            try:
-                yield World(setting=setting, api=api, client=client)
-            finally:
-                await api.stop()
-
-
-def _story(tell: Callable[[World], Awaitable[None]]) -> None:
-    async def run() -> None:
-        async with asyncio.timeout(60), _world() as world:
-            await tell(world)
-
-    asyncio.run(run())
 
 
 def _ids(answer: Any) -> list[str]:
     return [ident for device in answer.devices for ident in device.cdi_device_ids]
 
 
+async def _names(world: World) -> list[str]:
+    return [device["name"] for device in await world.devices()]
+
+
 def test_every_partition_is_published_where_the_cluster_keeps_counters() -> None:
     """8 MI300X are 120 devices and 8 sets of counters in 3 slices, in a cluster that drops counters 8 whole GPUs."""
 
-    async def tell(world: World) -> None:
+    async def story(world: World) -> None:
         flags = ("--feature-gates=DynamicPartitioning=true", "--repartition=per-gpu")
         plugin, kubelet = await world.start(*flags)
         while len(slices := await world.published()) < 3:
@@ -116,19 +44,19 @@ def test_every_partition_is_published_where_the_cluster_keeps_counters() -> None
         world.api.drops_counters = True
         plugin, _ = await world.start(*flags)
         # Slices that are not wanted go first; the last is rewritten after them.
-        while len(await world.devices()) != 8:
+        while len(await _names(world)) != 8:
             await asyncio.sleep(0.01)
         assert len(await world.published()) == 1
         assert "keeps no counters: in a trial of a ResourceSlice" in plugin.log.read_text()
         await plugin.stop()
 
-    _story(tell)
+    tell(story)
 
 
 def test_a_claim_from_registration_to_release() -> None:
     """Registered, published, prepared, resolved as the runtime would, repeated, released; nothing is left."""
 
-    async def tell(world: World) -> None:
+    async def story(world: World) -> None:
         plugin, kubelet = await world.start()
         (item,) = await world.published()
         assert [device["name"] for device in item["spec"]["devices"]][:2] == [FIRST, SECOND]
@@ -154,7 +82,7 @@ def test_a_claim_from_registration_to_release() -> None:
         assert not plugin.registry.joinpath(f"{DRIVER}-reg.sock").exists()
         assert len(await world.client.slices()) == 1
 
-    _story(tell)
+    tell(story)
 
 
 def _open_files(pid: int) -> list[str]:
@@ -164,7 +92,7 @@ def _open_files(pid: int) -> list[str]:
 def test_no_device_is_kept_open() -> None:
     """Of `/dev/kfd`, DRM nodes and mode files the running plugin has none open, before and after a claim."""
 
-    async def tell(world: World) -> None:
+    async def story(world: World) -> None:
         plugin, kubelet = await world.start()
         await world.published()
         claim = await world.claim("c", FIRST)
@@ -175,13 +103,13 @@ def test_no_device_is_kept_open() -> None:
             assert not [target for target in targets if "kfd" in target or "/dri/" in target or "partition" in target]
         await plugin.stop()
 
-    _story(tell)
+    tell(story)
 
 
 def test_killed_and_started_again() -> None:
     """After kill -9 the claim is still held, its device is nobody else's, and the slices are as they were."""
 
-    async def tell(world: World) -> None:
+    async def story(world: World) -> None:
         plugin, kubelet = await world.start()
         before = await world.published()
         held, other = await world.claim("held", FIRST), await world.claim("other", FIRST)
@@ -199,13 +127,13 @@ def test_killed_and_started_again() -> None:
         assert before == await world.client.slices()
         await plugin.stop()
 
-    _story(tell)
+    tell(story)
 
 
 def test_the_api_server_comes_late() -> None:
     """The sockets serve without it; what is held works; the slices follow when it is there."""
 
-    async def tell(world: World) -> None:
+    async def story(world: World) -> None:
         port = int(world.api.address.rpartition(":")[2])
         await world.api.stop()
         plugin, kubelet = await world.start()
@@ -216,13 +144,13 @@ def test_the_api_server_comes_late() -> None:
         assert len(await world.published()) == 1
         await plugin.stop()
 
-    _story(tell)
+    tell(story)
 
 
 def test_a_stop_lets_calls_in_flight_end() -> None:
     """After SIGTERM the plugin is out of the kubelet's sight at once, and a Prepare under way is answered."""
 
-    async def tell(world: World) -> None:
+    async def story(world: World) -> None:
         plugin, kubelet = await world.start()
         await world.published()
         claim = await world.claim("c", FIRST)
@@ -239,7 +167,7 @@ def test_a_stop_lets_calls_in_flight_end() -> None:
         assert await plugin.process.wait() == 0
         assert len([*plugin.records.glob("*.json")]) == 1
 
-    _story(tell)
+    tell(story)
 
 
 async def _health(port: int, service: str) -> health_pb2.HealthCheckResponse.ServingStatus:
@@ -252,7 +180,7 @@ async def _health(port: int, service: str) -> health_pb2.HealthCheckResponse.Ser
 def test_health_tells_alive_from_ready() -> None:
     """Alive as soon as the sockets answer, whatever the API server does; ready once the slices are accepted."""
 
-    async def tell(world: World) -> None:
+    async def story(world: World) -> None:
         port = int(world.api.address.rpartition(":")[2])
         await world.api.stop()
         with socket.socket() as probe:
@@ -267,36 +195,36 @@ def test_health_tells_alive_from_ready() -> None:
             await asyncio.sleep(0.02)
         await plugin.stop()
 
-    _story(tell)
+    tell(story)
 
 
 def test_wiped_slices_come_back() -> None:
     """As the kubelet does at its start, all slices are deleted; they are published again at once."""
 
-    async def tell(world: World) -> None:
+    async def story(world: World) -> None:
         plugin, _ = await world.start()
         (item,) = await world.published()
         await world.client.call("DELETE", f"{SLICES}/{item['metadata']['name']}")
-        assert FIRST in await world.devices()
+        assert FIRST in await _names(world)
         await plugin.stop()
 
-    _story(tell)
+    tell(story)
 
 
 def test_a_gpu_that_goes_is_taken_from_the_slice() -> None:
     """A change of the tree is seen within the rescan interval, and published."""
 
-    async def tell(world: World) -> None:
+    async def story(world: World) -> None:
         plugin, _ = await world.start("--rescan-interval=0.1")
         await world.published()
         fleet = read_fleet("mi300x-8-spx")
         write_tree(render(replace(fleet, gpus=fleet.gpus[1:])), world.setting.tree, nodes=False)
-        while len(devices := await world.devices()) != 7:
+        while len(devices := await _names(world)) != 7:
             await asyncio.sleep(0.02)
         assert FIRST not in devices
         await plugin.stop()
 
-    _story(tell)
+    tell(story)
 
 
 @pytest.mark.parametrize(
@@ -314,11 +242,11 @@ def test_a_gpu_that_goes_is_taken_from_the_slice() -> None:
 def test_what_cannot_work_ends_with_one_line(flags: list[str], status: int, text: str) -> None:
     """A status that is not zero and one line that says where, what was expected, what was found and what to do."""
 
-    async def tell(world: World) -> None:
+    async def story(world: World) -> None:
         plugin = await start_plugin(world.setting, *flags)
         assert await plugin.process.wait() == status
         log = plugin.log.read_text()
         assert "Traceback" not in log
         assert text in log.splitlines()[-1]
 
-    _story(tell)
+    tell(story)

@@ -15,10 +15,10 @@ from rich.console import Console
 from amdgpu_dra.api.errors import DriverError, UsageError
 from amdgpu_dra.edge.faketree import bundled_fleets, read_fleet
 from amdgpu_dra.testing.demo.allocate import Wish, allocate, devices_of, value_of
-from amdgpu_dra.testing.demo.node import DYNAMIC_FLAGS, fake_node, why_no_kernel
 from amdgpu_dra.testing.demo.show import show_claim, show_devices
 from amdgpu_dra.testing.fakeapi import Client, FakeApi, write_kubeconfig
 from amdgpu_dra.testing.fakekubelet import FakeKubelet, Plugin, Setting, assemble, resolve, start_plugin
+from amdgpu_dra.testing.fakenode import DYNAMIC_FLAGS, fake_node, why_no_kernel
 
 NODE = "demo-node"
 DRIVER = "gpu.amd.com"
@@ -36,7 +36,8 @@ class Demo:
     async def run(self) -> bool:
         """Whether everything went well and nothing was left behind."""
         command, environment = assemble(self._work)
-        node = fake_node(self._fleet, self._work / "tree", command, environment, dynamic=self._dynamic)
+        delay = 0.3 if self._dynamic else None
+        node = fake_node(self._fleet, self._work / "tree", command, environment, delay=delay)
         async with node:
             how = "on a fake kernel" if self._dynamic else "rendered"
             name = f"[bold]{self._fleet.name}[/bold]"

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from amdgpu_dra.testing.fakenode import why_no_kernel
+
 _FUSE = {name: os.environ[name] for name in ("FUSE_LIBRARY_PATH",) if name in os.environ}
 
 
@@ -30,12 +32,9 @@ def test_demo_serves_claims_and_leaves_nothing(fleet: str) -> None:
     assert "one-gpu" in done.stdout
 
 
+@pytest.mark.skipif(bool(why_no_kernel()), reason=f"a fake kernel: {why_no_kernel()}")
 def test_demo_cuts_a_gpu_by_need() -> None:
     """A whole GPU, then eight, four and two partitions of one GPU one after another: each mode comes with its claim."""
-    if os.geteuid() != 0:
-        pytest.skip("a fake kernel needs root")
-    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
-        pytest.skip("a fake kernel needs FUSE")
     done = _demo("--partitions", "dynamic")
 
     assert done.returncode == 0, done.stdout + done.stderr

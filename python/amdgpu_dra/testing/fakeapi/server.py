@@ -112,7 +112,11 @@ class FakeApi:
             for version, kind, of, item in news:
                 seen = version
                 if of == resource and _matches(item, selector):
-                    await response.write(json.dumps({"type": kind, "object": item}).encode() + b"\n")
+                    try:
+                        await response.write(json.dumps({"type": kind, "object": item}).encode() + b"\n")
+                    except ConnectionResetError:
+                        # Who watched has gone.
+                        return response
 
     def _write(self, method: str, key: Key, body: dict[str, Any], *, status: bool) -> web.Response:
         resource, namespace, name = key

@@ -1,4 +1,4 @@
-"""The fake node of a demo: a rendered tree, or a fake kernel where this user can mount one."""
+"""The GPUs of a fake node: a rendered tree, or a fake kernel where this user can mount one."""
 
 import asyncio
 import os
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from amdgpu_dra.api.errors import HostError
 from amdgpu_dra.core.fakegpu import FleetSpec, render
+from amdgpu_dra.edge.fakekernel import unmount_stale
 from amdgpu_dra.edge.faketree import write_tree
 
 # Real device nodes stand in the tree of a fake kernel; modes are switched whatever the kernel's age.
@@ -25,13 +26,13 @@ def why_no_kernel() -> str:
     if os.geteuid() != 0:
         return "mounting it needs root"
     if not os.access("/dev/fuse", os.R_OK | os.W_OK):
-        return "/dev/fuse cannot be opened"
+        return "it needs FUSE, and /dev/fuse cannot be opened"
     return ""
 
 
 @asynccontextmanager
 async def fake_node(
-    fleet: FleetSpec, tree: Path, command: list[str], environment: Mapping[str, str], *, dynamic: bool
+    fleet: FleetSpec, tree: Path, command: list[str], environment: Mapping[str, str], *, delay: float | None
 ) -> AsyncIterator[None]:
     """The tree at a folder for as long as the context lasts.
 
@@ -40,12 +41,12 @@ async def fake_node(
         tree: a new folder.
         command: how the plugin is run; `fakegpu` is run in the same way.
         environment: of both.
-        dynamic: a fake kernel, whose modes can be written.
+        delay: seconds that a switch of a mode takes on a fake kernel; None for a tree whose modes nobody can write.
 
     Raises:
         HostError: the fake kernel does not start.
     """
-    if not dynamic:
+    if delay is None:
         write_tree(render(fleet), tree, nodes=False)
         yield
         return
@@ -56,7 +57,7 @@ async def fake_node(
         "mount",
         f"--fleet={fleet.name}",
         f"--at={tree}",
-        "--delay=0.3",
+        f"--delay={delay}",
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         env=dict(environment) | found,
@@ -76,6 +77,17 @@ async def fake_node(
             )
         yield
     finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGTERM)
+        await _end(process, tree)
+
+
+async def _end(process: asyncio.subprocess.Process, tree: Path) -> None:
+    """Ends a fake kernel; whatever it was at, nothing stays mounted."""
+    if process.returncode is None:
+        process.send_signal(signal.SIGTERM)
+    try:
+        async with asyncio.timeout(10):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
         await process.wait()
+    unmount_stale(str(tree / "sys"))
