@@ -68,6 +68,13 @@ def test_files_have_the_modes_of_sysfs(node: Mounted) -> None:
     assert sorted(os.listdir(node.sys)) == ["bus", "class", "devices", "module"]
 
 
+def test_folders_list_what_is_in_them(node: Mounted) -> None:
+    """The root can be listed, and KFD's folder of processes stands in its parent while there is none."""
+    assert {"bus", "class", "devices", "module"} <= set(os.listdir(node.sys))
+    assert "proc" in os.listdir(f"{node.sys}/class/kfd/kfd")
+    assert os.listdir(f"{node.sys}/class/kfd/kfd/proc") == []
+
+
 def test_a_switch_holds_up_its_own_gpu_only(node: Mounted) -> None:
     """While one GPU is being switched its nodes are gone, other files are read and another GPU is switched."""
     node.control.send("delay 3600")

@@ -58,7 +58,7 @@ class FileSystem:
         if not self._is_folder(tree, name):
             raise failure("ENOENT", path)
         names = {".", "..", *filter(None, tree.children(name))}
-        if name == _KEPT.rpartition("/")[0] and name in tree.links.values():
+        if name == _KEPT.rpartition("/")[0]:
             names.add("proc")
         return iter(sorted(names))
 
