@@ -22,7 +22,7 @@ def wait_fake_kernel(cluster: Cluster) -> None:
     def again() -> bool:
         (pod,) = cluster.get("pods", namespace=_NAMESPACE)
         (status,) = pod["status"]["containerStatuses"]
-        return status["restartCount"] > 0 and status["ready"]
+        return bool(status["restartCount"] > 0 and status["ready"])
 
     cluster.wait("the fake kernel to come back", again)
 
