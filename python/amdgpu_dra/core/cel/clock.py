@@ -109,9 +109,9 @@ def _zone(name: str) -> tzinfo:
     """A zone by its name, from the package tzdata and not from the machine; components of a cluster run in UTC."""
     if name in {"", "UTC", "Local"}:
         return UTC
+    if ".." in name or name.startswith(("/", "\\")) or name.endswith("/"):
+        raise CelRuntimeError(f"unknown time zone {name}")
     try:
-        if ".." in name or name.startswith(("/", "\\")) or name.endswith("/"):
-            raise ValueError
         with files("tzdata.zoneinfo").joinpath(name).open("rb") as data:
             return ZoneInfo.from_file(data, name)
     except (ValueError, OSError):

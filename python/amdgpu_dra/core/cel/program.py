@@ -14,7 +14,7 @@ from amdgpu_dra.core.cel.planner import Plan, plan
 from amdgpu_dra.core.cel.reads import AttributeRead, attribute_reads
 from amdgpu_dra.core.cel.runtime_cost import Cancelled, Meter
 from amdgpu_dra.core.cel.semver import Semver
-from amdgpu_dra.core.cel.stack import deep_stack
+from amdgpu_dra.core.cel.stack import deep
 from amdgpu_dra.core.cel.validate import validate
 from amdgpu_dra.core.cel.values import MAX_UINT, Value, type_name
 
@@ -89,19 +89,22 @@ class Program:
         try:
             return self._run([*device.frame, *[None] * slots] if slots else device.frame)
         except RecursionError:
-            with deep_stack():
-                return self._run([*device.frame, *[None] * slots])
+            return deep(lambda: self._run([*device.frame, *[None] * slots]))
 
     def _counted(self, device: BoundDevice, meter: Meter) -> Value:
         if device.fault is not None:
             raise CelRuntimeError(device.fault)
         if self._counting is None:
-            with deep_stack():
-                self._counting = plan(self._checked, self._env, counting=True)
-        frame: Frame = [*device.frame[:3], meter, *[None] * self._counting.slots]
+            self._counting = deep(lambda: plan(self._checked, self._env, counting=True))
+        counting, before = self._counting, meter.cost
+
+        def run() -> Value:
+            meter.cost = before
+            frame: Frame = [*device.frame[:3], meter, *[None] * counting.slots]
+            return counting.run(frame)
+
         try:
-            with deep_stack():
-                return self._counting.run(frame)
+            return deep(run)
         except Cancelled:
             raise CelRuntimeError("operation cancelled: actual cost limit exceeded") from None
 
@@ -130,17 +133,22 @@ def compile_derived(expression: str, options: CelOptions = CelOptions()) -> Prog
 def _compile(
     expression: str, options: CelOptions, check_output: Callable[[CelType, Environment, CelOptions], None]
 ) -> Program:
-    with deep_stack():
-        env = environment(options)
-        checked = check(parse(expression), env)
-        issues = checked.issues or validate(checked)
-        if issues:
-            raise CelCompileError("compilation failed: " + _rendered(issues, expression))
-        check_output(checked.types[checked.root.id], env, options)
-        try:
-            return Program(expression, checked, env, options)
-        except CelRuntimeError as fault:
-            raise CelCompileError(f"program instantiation failed: {fault}") from None
+    return deep(lambda: _compiled(expression, options, check_output))
+
+
+def _compiled(
+    expression: str, options: CelOptions, check_output: Callable[[CelType, Environment, CelOptions], None]
+) -> Program:
+    env = environment(options)
+    checked = check(parse(expression), env)
+    issues = checked.issues or validate(checked)
+    if issues:
+        raise CelCompileError("compilation failed: " + _rendered(issues, expression))
+    check_output(checked.types[checked.root.id], env, options)
+    try:
+        return Program(expression, checked, env, options)
+    except CelRuntimeError as fault:
+        raise CelCompileError(f"program instantiation failed: {fault}") from None
 
 
 def _rendered(issues: list[Issue], source: str) -> str:

@@ -1,45 +1,24 @@
 """Room on Python's stack for deep expressions."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import Lock
+from collections.abc import Callable
 
-__all__ = ["deep_stack"]
+__all__ = ["deep"]
 
 _DEEPEST_STACK = 20_000
 
 
-class _Room:
-    """Python has one limit for all threads: the first who needs more raises it, the last who did restores it."""
+def deep[T](run: Callable[[], T]) -> T:
+    """The result of a function without effects, which is run once more with room if Python's stack is too short for it.
 
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._users = 0
-        self._before = 0
+    Python has one limit for all threads. It is raised by the first expression that needs it and never lowered, so that
+    no thread takes from another what that one needs.
 
-    def enter(self) -> None:
-        with self._lock:
-            if self._users == 0:
-                self._before = sys.getrecursionlimit()
-                sys.setrecursionlimit(max(self._before, _DEEPEST_STACK))
-            self._users += 1
-
-    def leave(self) -> None:
-        with self._lock:
-            self._users -= 1
-            if self._users == 0:
-                sys.setrecursionlimit(self._before)
-
-
-_ROOM = _Room()
-
-
-@contextmanager
-def deep_stack() -> Iterator[None]:
-    """Room for expressions as deep as the parser's limit allows; for any number of threads, and nested."""
-    _ROOM.enter()
+    Raises:
+        RecursionError: what is run is deeper than any expression.
+    """
     try:
-        yield
-    finally:
-        _ROOM.leave()
+        return run()
+    except RecursionError:
+        sys.setrecursionlimit(max(sys.getrecursionlimit(), _DEEPEST_STACK))
+    return run()

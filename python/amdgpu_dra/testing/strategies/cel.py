@@ -17,7 +17,7 @@ _HOLE = re.compile(r"(?<!P)<(?P<kind>\w+)(?P<binds>(?: \w+=\w+)*)>")
 _DEEPEST = 4
 _SLIP = 60  # one hole in so many is filled with an expression of any type
 
-_ATTRIBUTES = {
+_ATTRIBUTES: dict[str, dict[str, Any]] = {
     "s": {"string": "amdgpu"},
     "i": {"int": 3},
     "b": {"bool": True},
@@ -30,7 +30,11 @@ _ATTRIBUTES = {
     "other.com/i": {"int": -9223372036854775808},
     "resource.kubernetes.io/pcieRoot": {"string": "pci0000:00"},
 }
-_CAPACITY = {"m": {"value": "192Gi"}, "n": {"value": "0.5"}, "other.com/m": {"value": "-1500m"}}
+_CAPACITY: dict[str, dict[str, Any]] = {
+    "m": {"value": "192Gi"},
+    "n": {"value": "0.5"},
+    "other.com/m": {"value": "-1500m"},
+}
 
 
 @st.composite
@@ -63,12 +67,12 @@ def _some(table: dict[str, dict[str, Any]]) -> st.SearchStrategy[dict[str, dict[
     )
 
 
-_DEVICES = st.fixed_dictionaries(
+_DEVICES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {"driver": st.just("gpu.amd.com"), "attributes": _some(_ATTRIBUTES), "capacity": _some(_CAPACITY)},
     optional={"allowMultipleAllocations": st.booleans()},
 )
 _GATES = ("newExpressions", "listTypeAttributes", "derived")
-_OPTIONS = st.just({}) | st.fixed_dictionaries(
+_OPTIONS: st.SearchStrategy[dict[str, bool]] = st.just({}) | st.fixed_dictionaries(
     {}, optional={"consumableCapacity": st.just(False)} | {name: st.just(True) for name in _GATES}
 )
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (a table)
 """The rules of random CEL: what an expression of a type can be, and what it is where it ends."""
 
 __all__ = ["ATOMS", "RULES"]
