@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from amdgpu_dra.core.cel.assign import is_wide
 from amdgpu_dra.core.cel.checker import Checked
 from amdgpu_dra.core.cel.environment import Environment
 from amdgpu_dra.core.cel.errors import CelRuntimeError, no_such_overload
 from amdgpu_dra.core.cel.frames import Frame, Run, Step, charge, constant
 from amdgpu_dra.core.cel.guards import Guard, guard, known
 from amdgpu_dra.core.cel.index import is_in
-from amdgpu_dra.core.cel.kinds import DYN, CelType, list_of
+from amdgpu_dra.core.cel.kinds import DYN, NULL, CelType, list_of
 from amdgpu_dra.core.cel.nameformats import Format
 from amdgpu_dra.core.cel.operators import compare
 from amdgpu_dra.core.cel.overloads import Overload
@@ -17,7 +18,7 @@ from amdgpu_dra.core.cel.patterns import compile_pattern
 from amdgpu_dra.core.cel.runtime_cost import call_cost
 from amdgpu_dra.core.cel.semver import Semver
 from amdgpu_dra.core.cel.syntax import Call, Node
-from amdgpu_dra.core.cel.values import Uint, Value, contains, equal, type_name, unlike
+from amdgpu_dra.core.cel.values import Optional, Uint, Value, contains, equal, type_name, unlike
 
 __all__ = ["Calls"]
 
@@ -60,6 +61,8 @@ class Calls:
         self._checked = checked
         self._env = env
         self._counting = counting
+        # Where a null is written, it may stand for a value of many a type.
+        self._exact = all(kind != NULL for kind in checked.types.values())
 
     def plan(self, node: Call, function: str, nodes: list[Node], args: list[Step]) -> Step:
         """One call with its arguments planned.
@@ -72,6 +75,8 @@ class Calls:
         if function in _PATTERNS and args[1].constant:
             compile_pattern(str(args[1].value))
         apply = self._apply(node, function, nodes)
+        if function in _PATTERNS and args[1].constant and is_wide(self._checked.types[nodes[0].id]):
+            apply = _unwrapping(apply)
         if function in _CONVERSIONS and len(args) == 1 and args[0].constant:
             return constant(apply(args[0].value))
         if self._counting:
@@ -102,7 +107,7 @@ class Calls:
         if function == "@in":
             return is_in
         chosen = self._checked.overloads[node.id]
-        if len(chosen) == 1 and all(known(self._checked.types[part.id]) for part in nodes):
+        if len(chosen) == 1 and self._exact and all(known(self._checked.types[part.id]) for part in nodes):
             return chosen[0].run
         candidates = chosen if len(chosen) == 1 else self._candidates(function, len(nodes))
         if all(candidate.run is candidates[0].run for candidate in candidates) and function.startswith(("_", "-", "!")):
@@ -151,6 +156,17 @@ def _dispatch(function: str, candidates: tuple[Overload, ...]) -> Apply:
         raise no_such_overload(function)
 
     return apply
+
+
+def _unwrapping(apply: Apply) -> Apply:
+    """Go reads the text through optional values where the pattern is a constant."""
+
+    def run(text: Value, *rest: Value) -> Value:
+        while isinstance(text, Optional) and text.present:
+            text = text.value
+        return apply(text, *rest)
+
+    return run
 
 
 def _counted(name: tuple[str, str], runs: list[Run], apply: Apply, *, eager: bool) -> Run:

@@ -1,3 +1,7 @@
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import pytest
 
 from amdgpu_dra.core.cel import (
@@ -175,3 +179,85 @@ def _too_deep(expression: str) -> bool:
     except CelCompileError as fault:
         return "recursion limit exceeded" in str(fault)
     return False
+
+
+@pytest.mark.parametrize(
+    ("expression", "found"),
+    [
+        ("quantity('1').sub(-9223372036854775808).isLessThan(quantity('0'))", True),
+        ("quantity('-5').sub(-9223372036854775808).isLessThan(quantity('0'))", False),
+        ("[dyn(1), dyn('a')].isSorted() && [dyn('a'), dyn(2)].max() == 'a'", True),
+        ("string(timestamp('2024-07-01T00:00:00+02:00') + duration('1s')) == '2024-07-01T00:00:01+02:00'", True),
+        ("timestamp('9999-12-31T23:59:59Z').getFullYear('Europe/Berlin') == 10000", True),
+        ("timestamp('0001-01-01T00:00:00Z').getFullYear('America/New_York') == 0", True),
+        ("timestamp(0).getHours('+99:99') == 4 && timestamp(0).getHours('-0:30') == 23", True),
+        ("format.qualifiedName().validate('a/').value().size() == 2", True),
+        ("'[%e]'.format([double('inf')]) == '[     ∞]'", True),
+        ("dyn(optional.of('a')).matches('a')", True),
+    ],
+)
+def test_found_by_random_questions(expression: str, found: object) -> None:
+    """What random questions found to differ from Kubernetes no longer does."""
+    assert compile_selector(expression).matches(_DEVICE) is found
+
+
+@pytest.mark.parametrize("expression", ["(false ? quantity('1') : null).isInteger()", "null.optMap(x, 1).hasValue()"])
+def test_null_for_a_value(expression: str) -> None:
+    """A null where the types allow it in place of a value is an error of the expression."""
+    with pytest.raises(CelRuntimeError, match="no such overload"):
+        compile_selector(expression).matches(_DEVICE)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["[1].existsOne(x, true)", "kubernetes.Quantity == int", "duration(null) == null", "timestamp(null) == null"],
+)
+def test_refused_as_in_kubernetes(expression: str) -> None:
+    """Names that the language knows elsewhere, and null for a time, are refused as they are in Kubernetes."""
+    with pytest.raises(CelCompileError):
+        compile_selector(expression)
+
+
+def test_constant_elements_cost_less() -> None:
+    """A list of one constant is made beforehand, and not paid for each element of `map`."""
+    assert compile_selector("[1, 2, 3].map(x, 0).size() == 3").cost(_DEVICE) == 9
+    assert compile_selector("[1, 2, 3].map(x, x).size() == 3").cost(_DEVICE) == 42
+
+
+def test_zones_are_not_the_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Zones are the same where the machine has none."""
+    monkeypatch.setattr("zoneinfo.TZPATH", ())
+    assert compile_selector("timestamp(0).getHours('Asia/Kathmandu') == 5").matches(_DEVICE)
+    with pytest.raises(CelRuntimeError, match="unknown time zone"):
+        compile_selector("timestamp(0).getHours('../UTC') == 0").matches(_DEVICE)
+
+
+def test_threads() -> None:
+    """Deep and flat expressions compile and run in many threads at once."""
+    ready = Barrier(4)
+    deep, flat = "1" + " + 1" * 240 + " == 241", "1 == 1"
+
+    def work(expression: str) -> bool:
+        ready.wait()
+        return all(compile_selector(expression).matches(_DEVICE) for _ in range(20))
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            assert all(pool.map(work, [deep, flat, deep, flat]))
+    finally:
+        sys.setswitchinterval(before)
+
+
+def test_flat_expressions_leave_the_limit() -> None:
+    """Python's limit is raised only by an expression that needs it, and then stays."""
+    before = sys.getrecursionlimit()
+    try:
+        sys.setrecursionlimit(1000)
+        assert compile_selector("1 == 1").matches(_DEVICE)
+        assert sys.getrecursionlimit() == 1000
+        assert compile_selector("(1 + " * 120 + "1" + ")" * 120 + " == 121").matches(_DEVICE)
+        assert sys.getrecursionlimit() > 1000
+    finally:
+        sys.setrecursionlimit(before)

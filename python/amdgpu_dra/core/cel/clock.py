@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from fractions import Fraction
+from functools import lru_cache
+from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 from amdgpu_dra.core.cel.errors import CelRuntimeError
@@ -29,7 +31,9 @@ _DURATION = re.compile(rf"[+-]?(?:0|(?:{_PART.pattern})+)")
 _TIMESTAMP = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{1,2}):([0-9]{2}):([0-9]{2})(?:[.,]([0-9]+))?(Z|[+-][0-9]{2}:[0-9]{2})"
 )
-_ZONE = re.compile(r"([+-]?)([0-9]{1,2}):([0-9]{2})")
+_ZONE = re.compile(r"([+-]?[0-9]+):([+-]?[0-9]+)")
+_CYCLE_YEARS = 400  # the calendar repeats itself
+_CYCLE = timedelta(days=146_097)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HOURS, _MINUTES = 24, 60
 
@@ -69,42 +73,65 @@ def read_timestamp(text: str) -> Value:
             raise bad
         offset = (hours * 3600 + minutes * 60) * (-1 if zone[0] == "-" else 1)
     seconds = (at - _EPOCH) // timedelta(seconds=1) - offset
-    return moment(seconds * _SECOND + int((fraction or "0")[:9].ljust(9, "0")))
+    return moment(seconds * _SECOND + int((fraction or "0")[:9].ljust(9, "0")), offset)
 
 
 def timestamp_text(value: Timestamp) -> str:
-    """A moment in UTC by RFC 3339, with the fraction that it has."""
+    """A moment by RFC 3339, with the fraction and the offset that it has."""
     seconds, nanos = divmod(value.nanos, _SECOND)
-    at = _EPOCH + timedelta(seconds=seconds)
-    text = f"{at.year:04}-{at.month:02}-{at.day:02}T{at.hour:02}:{at.minute:02}:{at.second:02}"
-    return text + (f".{nanos:09}".rstrip("0") if nanos else "") + "Z"
+    at, years = _shifted(_EPOCH + timedelta(seconds=seconds), lambda at: at + timedelta(seconds=value.offset))
+    text = f"{at.year + years:04}-{at.month:02}-{at.day:02}T{at.hour:02}:{at.minute:02}:{at.second:02}"
+    minutes = abs(value.offset) // 60
+    zone = f"{'-' if value.offset < 0 else '+'}{minutes // 60:02}:{minutes % 60:02}" if value.offset else "Z"
+    return text + (f".{nanos:09}".rstrip("0") if nanos else "") + zone
 
 
-def _zone(name: str) -> tzinfo:
-    """A zone by its name or as `+02:00`; components of a cluster run in UTC."""
-    if ":" not in name:
-        try:
-            return UTC if name in {"", "UTC", "Local"} else ZoneInfo(name)
-        except (KeyError, ValueError, OSError):
-            raise CelRuntimeError(f"unknown time zone {name}") from None
+def _shifted(at: datetime, shift: Callable[[datetime], datetime]) -> tuple[datetime, int]:
+    """The moment on another clock, and the years to add to it where that clock is in the year 0 or 10000."""
+    try:
+        return shift(at), 0
+    except OverflowError:
+        later = 1 if at < _EPOCH else -1
+        return shift(at + later * _CYCLE), -later * _CYCLE_YEARS
+
+
+def _offset(name: str) -> timedelta:
+    """`+02:00` as what it adds to UTC."""
     match = _ZONE.fullmatch(name)
     if match is None:
         raise CelRuntimeError(f"invalid time zone {name}")
-    sign, hours, minutes = match.groups()
-    offset = timedelta(hours=int(hours), minutes=int(minutes))
-    return timezone(-offset if sign == "-" else offset)
+    hours, minutes = (int(part) for part in match.groups())
+    return timedelta(hours=hours, minutes=-minutes if name.startswith("-") else minutes)
 
 
-def _part(read: Callable[[datetime, int], int]) -> Callable[..., Value]:
+@lru_cache(maxsize=128)
+def _zone(name: str) -> tzinfo:
+    """A zone by its name, from the package tzdata and not from the machine; components of a cluster run in UTC."""
+    if name in {"", "UTC", "Local"}:
+        return UTC
+    if ".." in name or name.startswith(("/", "\\")) or name.endswith("/"):
+        raise CelRuntimeError(f"unknown time zone {name}")
+    try:
+        with files("tzdata.zoneinfo").joinpath(name).open("rb") as data:
+            return ZoneInfo.from_file(data, name)
+    except (ValueError, OSError):
+        raise CelRuntimeError(f"unknown time zone {name}") from None
+
+
+def _local(at: datetime, zone: str) -> datetime:
+    return at + _offset(zone) if ":" in zone else at.astimezone(_zone(zone))
+
+
+def _part(read: Callable[[datetime, int], int], *, year: bool) -> Callable[..., Value]:
     """A part of a moment, in UTC or the zone that is named."""
 
     def run(value: Timestamp, zone: str = "UTC") -> Value:
         seconds, nanos = divmod(value.nanos, _SECOND)
         try:
-            at = (_EPOCH + timedelta(seconds=seconds)).astimezone(_zone(zone))
+            at, years = _shifted(_EPOCH + timedelta(seconds=seconds), lambda at: _local(at, zone))
         except OverflowError:
-            raise CelRuntimeError("timestamp overflow") from None
-        return read(at, nanos)
+            raise CelRuntimeError(f"time zone {zone} is too far from UTC") from None
+        return read(at, nanos) + (years if year else 0)
 
     return run
 
@@ -120,7 +147,7 @@ def _units(nanos: int) -> Callable[[Duration], Value]:
 
 
 def _member(name: str, read: Callable[[datetime, int], int], unit: int = 0) -> Functions:
-    run = _part(read)
+    run = _part(read, year=name == "getFullYear")
     stem = name.removeprefix("get")
     rows = [
         overload(f"timestamp_to_{stem}", "timestamp.() int", run),

@@ -66,10 +66,6 @@ _TYPES = {
     "optional_type": optional_of(DYN),
     "net.IP": read_type("IP"),
     "net.CIDR": read_type("CIDR"),
-    "kubernetes.Quantity": read_type("Quantity"),
-    "kubernetes.Semver": read_type("Semver"),
-    "kubernetes.URL": read_type("URL"),
-    "kubernetes.NamedFormat": read_type("NamedFormat"),
 }
 # Structs that protobuf knows as a value in a wrapper.
 WRAPPERS = {

@@ -6,12 +6,13 @@ from itertools import pairwise
 from amdgpu_dra.core.cel.errors import CelRuntimeError
 from amdgpu_dra.core.cel.operators import compare, plus
 from amdgpu_dra.core.cel.overloads import Functions, Overload, overload
-from amdgpu_dra.core.cel.values import Duration, Uint, Value, contains, equal, map_key
+from amdgpu_dra.core.cel.values import Duration, Timestamp, Uint, Value, contains, equal, map_key
 
 __all__ = ["FUNCTIONS", "INCLUDES", "map_insert"]
 
 type Items = tuple[Value, ...]
 
+_ORDERED = (bool, int, float, str, bytes, Duration, Timestamp)
 _LONGEST_RANGE = 1_000_000
 # The order in which Go tries the overloads of one name.
 _KUBERNETES_ORDER = ("int", "uint", "double", "bool", "duration", "timestamp", "string", "bytes")
@@ -20,8 +21,18 @@ _EXTENSION_ORDER = ("int", "uint", "double", "bool", "duration", "timestamp", "s
 _TYPE_NAMES = {"duration": "google.protobuf.Duration", "timestamp": "google.protobuf.Timestamp"}
 
 
+def _order(one: Value, two: Value) -> int:
+    """Values of unlike types are neither more nor less, as Go's library takes an error for no order."""
+    try:
+        return compare(one, two)
+    except CelRuntimeError:
+        if isinstance(one, _ORDERED) and isinstance(two, _ORDERED):
+            return 0
+        raise
+
+
 def _is_sorted(items: Items) -> Value:
-    return all(compare(one, two) <= 0 for one, two in pairwise(items))
+    return all(_order(one, two) <= 0 for one, two in pairwise(items))
 
 
 def _sum_from(zero: Value) -> object:
@@ -40,7 +51,7 @@ def _extreme(name: str, sign: int) -> object:
             raise CelRuntimeError(f"{name} called on empty list")
         best = items[0]
         for item in items[1:]:
-            if compare(item, best) * sign > 0:
+            if _order(item, best) * sign > 0:
                 best = item
         return best
 

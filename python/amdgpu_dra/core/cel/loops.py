@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from amdgpu_dra.core.cel.errors import CelRuntimeError, no_such_overload
-from amdgpu_dra.core.cel.frames import UNSET, Frame, Run, charge
+from amdgpu_dra.core.cel.frames import UNSET, Frame, Run, Step, charge
 from amdgpu_dra.core.cel.values import Value, key_value, type_name
 
 __all__ = ["Loop", "bind", "collect", "fold", "quantify"]
 
-# Per element: reading the accumulator, a list of one element, and adding the two.
-_APPEND_COST = 12
+# Per element: reading the accumulator and adding to it; a list of one element, where it is not known beforehand.
+_APPEND_COST, _LIST_COST = 2, 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,8 +111,9 @@ def _exists_one(loop: Loop, predicate: Run) -> Run:
     return run
 
 
-def collect(loop: Loop, condition: Run | None, element: Run, *, counting: bool) -> Run:
+def collect(loop: Loop, condition: Run | None, element: Step, *, counting: bool) -> Run:
     """`map` and `filter`, which would otherwise copy the list for every element."""
+    compute, cost = element.run, _APPEND_COST + (0 if element.constant else _LIST_COST)
 
     def run(frame: Frame) -> Value:
         out: list[Value] = []
@@ -123,9 +124,9 @@ def collect(loop: Loop, condition: Run | None, element: Run, *, counting: bool) 
                     continue
                 if value is not True:
                     raise no_such_overload()
-            out.append(element(frame))
+            out.append(compute(frame))
             if counting:
-                charge(frame, _APPEND_COST)
+                charge(frame, cost)
         if counting:
             charge(frame, 1)
         return tuple(out)

@@ -269,7 +269,6 @@ RECEIVER_MACROS: dict[tuple[str, int], Receiver] = {
     ("all", 2): _quantifier("all", 1),
     ("exists", 2): _quantifier("exists", 1),
     ("exists_one", 2): _quantifier("exists_one", 1),
-    ("existsOne", 2): _quantifier("exists_one", 1),
     ("map", 2): _transform(1, _NO_IDENT),
     ("map", 3): _transform(1, _NO_IDENT),
     ("filter", 2): _filter,

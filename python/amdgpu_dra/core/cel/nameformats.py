@@ -111,7 +111,7 @@ def _qualified(text: str) -> list[str]:
             else [f"prefix part {fault}" for fault in _subdomain(prefix)]
         )
     if not name:
-        return [*faults, "name part must be non-empty"]
+        faults.append("name part must be non-empty")
     return faults + _pattern(name, _LONGEST_LABEL, _NAME, _NAME_TEXT, "MyName", "my.name", "123-abc")
 
 

@@ -34,10 +34,10 @@ def span(nanos: int) -> Duration:
     raise CelRuntimeError("duration overflow")
 
 
-def moment(nanos: int) -> Timestamp:
+def moment(nanos: int, offset: int = 0) -> Timestamp:
     """A timestamp, or the error of one outside of the years 1 to 9999."""
     if _FIRST_MOMENT <= nanos <= _LAST_MOMENT:
-        return Timestamp(nanos)
+        return Timestamp(nanos, offset)
     raise CelRuntimeError("timestamp overflow")
 
 
@@ -53,8 +53,10 @@ def plus(left: Value, right: Value) -> Value:
             return unsigned(left + right)  # type: ignore[operator] # both are Uint
         if isinstance(left, Duration) and isinstance(right, Duration):
             return span(left.nanos + right.nanos)
-    if isinstance(left, (Timestamp, Duration)) and isinstance(right, (Timestamp, Duration)) and kind is not type(right):
-        return moment(left.nanos + right.nanos)
+    if isinstance(left, Timestamp) and isinstance(right, Duration):
+        return moment(left.nanos + right.nanos, left.offset)
+    if isinstance(left, Duration) and isinstance(right, Timestamp):
+        return moment(left.nanos + right.nanos, right.offset)
     raise no_such_overload("_+_")
 
 
@@ -62,7 +64,7 @@ def _minus(left: Value, right: Value) -> Value:
     kind = type(left)
     if isinstance(left, Timestamp) and isinstance(right, (Timestamp, Duration)):
         nanos = left.nanos - right.nanos
-        return span(nanos) if isinstance(right, Timestamp) else moment(nanos)
+        return span(nanos) if isinstance(right, Timestamp) else moment(nanos, left.offset)
     if isinstance(left, Duration) and isinstance(right, Duration):
         return span(left.nanos - right.nanos)
     if kind is type(right) and isinstance(left, (int, float)) and isinstance(right, (int, float)) and kind is not bool:

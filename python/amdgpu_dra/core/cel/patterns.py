@@ -6,6 +6,7 @@ from functools import lru_cache
 from amdgpu_dra.core.cel.errors import CelRuntimeError
 from amdgpu_dra.core.cel.overloads import Functions, overload
 from amdgpu_dra.core.cel.re2 import BadPattern, translate
+from amdgpu_dra.core.cel.stack import deep
 from amdgpu_dra.core.cel.values import Value
 
 __all__ = ["FUNCTIONS", "compile_pattern"]
@@ -19,7 +20,7 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
         CelRuntimeError: RE2 does not take it.
     """
     try:
-        return re.compile(translate(pattern))
+        return deep(lambda: re.compile(translate(pattern)))
     except (BadPattern, re.error, OverflowError, RecursionError) as fault:
         raise CelRuntimeError(f"error parsing regexp: {fault}") from None
 

@@ -226,7 +226,7 @@ class _Planner:
         first = self.step(node.first).run
         reading = {node.accu: reader(accu, first)}
         if node.is_binding:
-            return bind(accu, self._within(node.result, reading))
+            return bind(accu, self._within(node.result, reading).run)
         loop = Loop(
             span=self.step(node.span).run,
             name=self._slot(),
@@ -236,13 +236,13 @@ class _Planner:
         names = {node.name: reader(loop.name)}
         if node.second is not None and loop.second is not None:
             names[node.second] = reader(loop.second)
-        inside: Callable[[Node], Run] = lambda part: self._within(part, reading, names)  # noqa: E731 (short)
+        inside: Callable[[Node], Step] = lambda part: self._within(part, reading, names)  # noqa: E731 (short)
         simple = self._simple_loop(node, loop, inside)
         if simple is not None:
             return simple
-        return fold(loop, inside(node.condition), inside(node.step), self._within(node.result, reading))
+        return fold(loop, inside(node.condition).run, inside(node.step).run, self._within(node.result, reading).run)
 
-    def _simple_loop(self, node: Comprehension, loop: Loop, inside: Callable[[Node], Run]) -> Run | None:
+    def _simple_loop(self, node: Comprehension, loop: Loop, inside: Callable[[Node], Step]) -> Run | None:
         step = node.step
         assert isinstance(step, Call)  # noqa: S101 (so macros write it)
         if node.macro in {"map", "filter"}:
@@ -250,16 +250,16 @@ class _Planner:
             added = step.args[1] if filtered else step
             assert isinstance(added, Call)  # noqa: S101 (as above)
             assert isinstance(added.args[1], ListOf)  # noqa: S101 (as above)
-            condition = inside(step.args[0]) if filtered else None
+            condition = inside(step.args[0]).run if filtered else None
             return collect(loop, condition, inside(added.args[1].elements[0]), counting=self._counting)
         if self._counting or node.macro not in {"all", "exists", "exists_one"}:
             return None
-        return quantify(node.macro, loop, inside(step.args[0 if node.macro == "exists_one" else 1]))
+        return quantify(node.macro, loop, inside(step.args[0 if node.macro == "exists_one" else 1]).run)
 
-    def _within(self, node: Node, *scopes: dict[str, Run]) -> Run:
+    def _within(self, node: Node, *scopes: dict[str, Run]) -> Step:
         self._scopes += scopes
         try:
-            return self.step(node).run
+            return self.step(node)
         finally:
             del self._scopes[-len(scopes) :]
 

@@ -1,8 +1,6 @@
 """Expressions compiled once, and run on many devices."""
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from amdgpu_dra.core.cel.checker import Checked, check
 from amdgpu_dra.core.cel.device import BoundDevice
@@ -16,6 +14,7 @@ from amdgpu_dra.core.cel.planner import Plan, plan
 from amdgpu_dra.core.cel.reads import AttributeRead, attribute_reads
 from amdgpu_dra.core.cel.runtime_cost import Cancelled, Meter
 from amdgpu_dra.core.cel.semver import Semver
+from amdgpu_dra.core.cel.stack import deep
 from amdgpu_dra.core.cel.validate import validate
 from amdgpu_dra.core.cel.values import MAX_UINT, Value, type_name
 
@@ -24,7 +23,6 @@ __all__ = ["DerivedValue", "Program", "compile_derived", "compile_selector"]
 type DerivedValue = dict[str, object]
 
 _LONGEST = 10 * 1024
-_DEEPEST_STACK = 20_000
 _SCALARS = (BOOL, INT, STRING, ANY, DYN, read_type("Semver"))
 
 
@@ -91,19 +89,22 @@ class Program:
         try:
             return self._run([*device.frame, *[None] * slots] if slots else device.frame)
         except RecursionError:
-            with _deep_stack():
-                return self._run([*device.frame, *[None] * slots])
+            return deep(lambda: self._run([*device.frame, *[None] * slots]))
 
     def _counted(self, device: BoundDevice, meter: Meter) -> Value:
         if device.fault is not None:
             raise CelRuntimeError(device.fault)
         if self._counting is None:
-            with _deep_stack():
-                self._counting = plan(self._checked, self._env, counting=True)
-        frame: Frame = [*device.frame[:3], meter, *[None] * self._counting.slots]
+            self._counting = deep(lambda: plan(self._checked, self._env, counting=True))
+        counting, before = self._counting, meter.cost
+
+        def run() -> Value:
+            meter.cost = before
+            frame: Frame = [*device.frame[:3], meter, *[None] * counting.slots]
+            return counting.run(frame)
+
         try:
-            with _deep_stack():
-                return self._counting.run(frame)
+            return deep(run)
         except Cancelled:
             raise CelRuntimeError("operation cancelled: actual cost limit exceeded") from None
 
@@ -132,17 +133,22 @@ def compile_derived(expression: str, options: CelOptions = CelOptions()) -> Prog
 def _compile(
     expression: str, options: CelOptions, check_output: Callable[[CelType, Environment, CelOptions], None]
 ) -> Program:
-    with _deep_stack():
-        env = environment(options)
-        checked = check(parse(expression), env)
-        issues = checked.issues or validate(checked)
-        if issues:
-            raise CelCompileError("compilation failed: " + _rendered(issues, expression))
-        check_output(checked.types[checked.root.id], env, options)
-        try:
-            return Program(expression, checked, env, options)
-        except CelRuntimeError as fault:
-            raise CelCompileError(f"program instantiation failed: {fault}") from None
+    return deep(lambda: _compiled(expression, options, check_output))
+
+
+def _compiled(
+    expression: str, options: CelOptions, check_output: Callable[[CelType, Environment, CelOptions], None]
+) -> Program:
+    env = environment(options)
+    checked = check(parse(expression), env)
+    issues = checked.issues or validate(checked)
+    if issues:
+        raise CelCompileError("compilation failed: " + _rendered(issues, expression))
+    check_output(checked.types[checked.root.id], env, options)
+    try:
+        return Program(expression, checked, env, options)
+    except CelRuntimeError as fault:
+        raise CelCompileError(f"program instantiation failed: {fault}") from None
 
 
 def _rendered(issues: list[Issue], source: str) -> str:
@@ -167,17 +173,6 @@ def _check_derived(found: CelType, _env: Environment, options: CelOptions) -> No
 
 def _shown(kind: CelType) -> str:
     return "null_type" if kind.kind == "null" else str(kind)
-
-
-@contextmanager
-def _deep_stack() -> Iterator[None]:
-    """Room for expressions as deep as the parser's limit allows."""
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, _DEEPEST_STACK))
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(before)
 
 
 _KINDS = {bool: "bool", int: "int", str: "string", Semver: "version"}

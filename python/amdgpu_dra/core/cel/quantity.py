@@ -142,7 +142,7 @@ def _add(one: Quantity, two: Quantity) -> Value:
 
 
 def _sub(one: Quantity, two: Quantity) -> Value:
-    return _sum(one, -two.nanos, None if two.number is None else -two.number, two.scale)
+    return _difference(one, two.nanos, two.number, two.scale)
 
 
 def _add_int(one: Quantity, two: int) -> Value:
@@ -150,7 +150,13 @@ def _add_int(one: Quantity, two: int) -> Value:
 
 
 def _sub_int(one: Quantity, two: int) -> Value:
-    return _sum(one, -two * 10**-_NANO, -two, 0)
+    return _difference(one, two * 10**-_NANO, two, 0)
+
+
+def _difference(one: Quantity, nanos: int, number: int | None, scale: int) -> Quantity:
+    if number == MIN_INT and (found := _sum(one, nanos, number, scale)).number is not None:
+        return found  # Go negates the smallest int to itself
+    return _sum(one, -nanos, None if number is None else -number, scale)
 
 
 def _sum(one: Quantity, nanos: int, number: int | None, scale: int) -> Quantity:

@@ -105,14 +105,15 @@ def _hex(verb: str, value: Value) -> str:
 def _float(verb: str, precision: int, value: float) -> str:
     """As Go prints for en_US: thousands apart, and exponents as powers of ten, whose precision sets a width."""
     if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "∞" if value > 0 else "-∞"
-    if verb == "f":
-        return f"{value:,.{precision}f}"
-    mantissa, exponent = f"{value:.{_PRECISION}e}".split("e")
-    power = exponent.lstrip("+").translate(_SUPERSCRIPT)
-    return f"{mantissa}×10{power}".rjust(precision)  # noqa: RUF001 (the sign is a multiplication sign)
+        text = "NaN"
+    elif math.isinf(value):
+        text = "∞" if value > 0 else "-∞"
+    elif verb == "f":
+        text = f"{value:,.{precision}f}"
+    else:
+        mantissa, exponent = f"{value:.{_PRECISION}e}".split("e")
+        text = f"{mantissa}×10{exponent.lstrip('+').translate(_SUPERSCRIPT)}"  # noqa: RUF001 (the sign is a multiplication sign)
+    return text.rjust(precision) if verb == "e" else text
 
 
 def _string(value: Value) -> str:

@@ -118,6 +118,8 @@ def _bad_constant(node: Call) -> list[Issue]:
 
 def _convert(overloads: tuple[Overload, ...], value: Value) -> None:
     kind = {str: "string", int: "int"}.get(type(value))
+    if value is None:
+        raise CelRuntimeError("null")
     for candidate in overloads:
         if candidate.params[0].kind == kind:
             candidate.run(value)

@@ -68,9 +68,10 @@ class Duration:
 
 @dataclass(frozen=True, slots=True)
 class Timestamp:
-    """A moment, in nanoseconds since 1970 UTC."""
+    """A moment, in nanoseconds since 1970 UTC; as text it has the offset that it was written with, in seconds."""
 
     nanos: int
+    offset: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

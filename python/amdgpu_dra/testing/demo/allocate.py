@@ -16,7 +16,7 @@ from amdgpu_dra.core.allocate import (
     decode_slice,
 )
 
-_CLASSES = {
+CLASSES = {
     "gpu.amd.com": "device.driver == 'gpu.amd.com'",
     "whole.gpu.amd.com": "device.driver == 'gpu.amd.com' && device.attributes['gpu.amd.com'].type == 'amdgpu'",
 }
@@ -87,7 +87,7 @@ def allocate(
     allocator = Allocator(
         Features(),
         AllocatedState.of_claims(held),
-        [decode_class(_device_class(name, text)) for name, text in _CLASSES.items()],
+        [decode_class(_device_class(name, text)) for name, text in CLASSES.items()],
         Inventory([decode_slice(item) for item in slices]),
     )
     claim = {"metadata": {"name": wish.name, "namespace": "default", "uid": wish.name}, "spec": wish.spec}
