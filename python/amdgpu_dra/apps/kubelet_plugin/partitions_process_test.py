@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from amdgpu_dra.edge.fakekernel import why_no_kernel
 from amdgpu_dra.testing.fakeapi.client import SLICES
 from amdgpu_dra.testing.fakekubelet import FakeKubelet, Plugin, resolve
-from amdgpu_dra.testing.fakenode import DRIVER, DYNAMIC_FLAGS, World, tell, why_no_kernel
+from amdgpu_dra.testing.fakenode import DRIVER, DYNAMIC_FLAGS, World, tell
 
 pytestmark = pytest.mark.skipif(bool(why_no_kernel()), reason=f"a fake kernel: {why_no_kernel()}")
 
