@@ -25,6 +25,8 @@ class Survey:
         self.offer: Callable[[Inventory], Listing] = list_devices
         self.on_reload: Callable[[], None] = lambda: None
         self.moving: dict[PciAddress, Gpu] = {}
+        # Those that were moving at any moment of the reading that goes on.
+        self._moved: dict[PciAddress, Gpu] = {}
         self.inventory: Inventory | None = None
         self.listing: Listing | None = None
 
@@ -51,10 +53,18 @@ class Survey:
             HostError: there is no tree.
         """
         async with self._reading:
-            # A GPU may have been on its way at the beginning of the reading, or at its end.
-            moving = dict(self.moving)
+            self._moved = dict(self.moving)
             inventory = await self.read()
-            return self._take(inventory, moving | self.moving)
+            # Of a GPU that was on its way for a part of the reading, some files are from before and some from after.
+            return self._take(inventory, self._moved)
+
+    def hold(self, gpu: Gpu) -> None:
+        """A switch of the GPU begins: it is shown as it is now."""
+        self.moving[gpu.address] = self._moved[gpu.address] = gpu
+
+    def let_go(self, address: PciAddress) -> None:
+        """The switch is over: readings that begin from now on show the GPU as it is."""
+        self.moving.pop(address, None)
 
     def relist(self) -> None:
         """Offers the last inventory anew, for another reason than a change of it."""

@@ -133,6 +133,44 @@ def test_a_switch_changes_nothing_that_is_published() -> None:
     _story(tell)
 
 
+class _Slow(FakeGpus):
+    """Its first reading lasts until it may end, and has not seen the first GPU."""
+
+    def __init__(self) -> None:
+        super().__init__(_show, "SPX", "SPX")
+        self.begun, self.may_end = asyncio.Event(), asyncio.Event()
+
+    async def read_inventory(self, *, without_modes: frozenset[PciAddress] = frozenset()) -> Inventory:
+        """See the port."""
+        if self.begun.is_set():
+            return await super().read_inventory(without_modes=without_modes)
+        self.begun.set()
+        await self.may_end.wait()
+        return replace(self.inventory, gpus=self.inventory.gpus[1:])
+
+
+def test_a_reading_that_a_switch_goes_through_is_not_believed() -> None:
+    """A switch begins and ends while the tree is read: its GPU stays published as it was, whatever was seen of it."""
+
+    async def both() -> None:
+        gpus = _Slow()
+        survey = Survey(gpus)
+        survey.take(gpus.inventory)
+        (gpu, other) = gpus.inventory.gpus
+        reading = asyncio.create_task(survey.refresh())
+        await gpus.begun.wait()
+        survey.hold(gpu)
+        survey.let_go(gpu.address)
+        gpus.may_end.set()
+        await reading
+        assert survey.inventory is not None
+        assert survey.inventory.gpus == (gpu, other)
+        await survey.refresh()
+        assert survey.inventory == gpus.inventory
+
+    asyncio.run(both())
+
+
 def test_a_slow_gpu_holds_up_nobody_else() -> None:
     """While one GPU is switched, claims of the other are prepared and released, with a switch of their own."""
 

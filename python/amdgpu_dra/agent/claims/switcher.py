@@ -132,7 +132,7 @@ class Switcher:
     def _begin(self, switch: Switch) -> Move:
         gpu = self._survey.find_gpu(switch.address)
         if gpu is not None:
-            self._survey.moving[switch.address] = gpu
+            self._survey.hold(gpu)
         task = asyncio.create_task(self._move(switch, gpu), name=str(switch))
         move = Move(switch=switch, before=self._mode(switch), since=self._clock.now(), task=task)
         self._moves[switch.address] = move
@@ -145,7 +145,7 @@ class Switcher:
             try:
                 refused = await self._write(switch, gpu) or await self._verify(switch)
             finally:
-                self._survey.moving.pop(switch.address, None)
+                self._survey.let_go(switch.address)
             self._tell(switch, refused)
             await self._survey.refresh()
         except DriverError as error:
@@ -180,7 +180,7 @@ class Switcher:
 
     async def _verify(self, switch: Switch) -> Refused | None:
         """Reads back what KFD shows, until it is what was asked for."""
-        self._survey.moving.pop(switch.address, None)
+        self._survey.let_go(switch.address)
         inventory = None
         for pause in _LOOKS:
             if pause:

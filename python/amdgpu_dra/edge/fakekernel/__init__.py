@@ -5,7 +5,14 @@ Knows FUSE, mounts, threads and how long a switch takes. Refuses to know what a 
 
 from amdgpu_dra.edge.fakekernel.client import Control, RefusedError
 from amdgpu_dra.edge.fakekernel.filesystem import FileSystem
-from amdgpu_dra.edge.fakekernel.mount import CONTROL, check_free, mount, unmount, unmount_stale
+from amdgpu_dra.edge.fakekernel.mount import (
+    CONTROL,
+    check_free,
+    mount,
+    unmount,
+    unmount_stale,
+    why_no_kernel,
+)
 from amdgpu_dra.edge.fakekernel.node import Node
 from amdgpu_dra.edge.fakekernel.server import ControlServer
 
@@ -20,4 +27,5 @@ __all__ = [
     "mount",
     "unmount",
     "unmount_stale",
+    "why_no_kernel",
 ]

@@ -18,6 +18,15 @@ _THREADS = 64
 _FORCE, _DETACH = 1, 2
 
 
+def why_no_kernel() -> str:
+    """Why this user cannot mount a fake kernel here; empty if it can."""
+    if os.geteuid() != 0:
+        return "mounting it needs root"
+    if not os.access(_FUSE, os.R_OK | os.W_OK):
+        return f"it needs FUSE, and {_FUSE} cannot be opened"
+    return ""
+
+
 def mount(node: Node, folder: str) -> threading.Thread:
     """Mounts on a folder and returns when the kernel has taken it; the thread ends when the mount is gone.
 

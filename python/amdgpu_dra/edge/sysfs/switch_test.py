@@ -1,14 +1,18 @@
 """The mode files as the plugin writes them, and the processes that it finds."""
 
-import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from amdgpu_dra.api.errors import HostError
+from amdgpu_dra.core.fakekernel import boot
 from amdgpu_dra.core.gpu import PciAddress
 from amdgpu_dra.core.switch import KfdProcess, Outcome
+from amdgpu_dra.edge.fakekernel import Node, mount, unmount, why_no_kernel
+from amdgpu_dra.edge.faketree import read_fleet
 from amdgpu_dra.edge.sysfs import ModeFiles
 
 ADDRESS = PciAddress(0, 5, 0)
@@ -46,39 +50,51 @@ def test_a_gpu_without_the_file_is_gone(root: Path) -> None:
     assert ModeFiles(str(root)).write_mode(PciAddress(0, 6, 0), "CPX") is Outcome.GONE
 
 
+@contextmanager
+def _kernel(folder: Path, fleet: str) -> Iterator[Node]:
+    node = Node(boot(read_fleet(fleet)))
+    folder.mkdir()
+    thread = mount(node, str(folder))
+    try:
+        yield node
+    finally:
+        node.close()
+        unmount(str(folder))
+        thread.join()
+
+
+@pytest.mark.skipif(bool(why_no_kernel()), reason=f"a fake kernel: {why_no_kernel()}")
 @pytest.mark.parametrize(
-    ("number", "outcome"),
+    ("fleet", "line", "mode", "outcome"),
     [
-        (errno.EBUSY, Outcome.BUSY),
-        (errno.EINVAL, Outcome.ILLEGAL),
-        (errno.EPERM, Outcome.RESETTING),
-        (errno.EIO, Outcome.FAILED),
-        (errno.EACCES, Outcome.DENIED),
-        (errno.EROFS, Outcome.DENIED),
-        (errno.ENODEV, Outcome.GONE),
+        ("mi350x-8-spx", "delay 0", "CPX", Outcome.DONE),
+        ("mi350x-8-spx", f"hold 77 {ADDRESS}", "CPX", Outcome.BUSY),
+        ("mi350x-8-spx", "delay 0", "TPX", Outcome.ILLEGAL),
+        ("mi350x-8-spx", f"reset {ADDRESS} on", "CPX", Outcome.RESETTING),
+        ("mi350x-8-spx", f"fail {ADDRESS} eio", "CPX", Outcome.FAILED),
+        ("mi350x-8-spx", f"unplug {ADDRESS}", "CPX", Outcome.GONE),
+        ("mi350x-vf", "delay 0", "CPX", Outcome.DENIED),
     ],
+    ids=str,
 )
-def test_each_errno_has_its_outcome(root: Path, monkeypatch: pytest.MonkeyPatch, number: int, outcome: Outcome) -> None:
+def test_what_a_kernel_answers_has_its_outcome(
+    tmp_path: Path, fleet: str, line: str, mode: str, outcome: Outcome
+) -> None:
     """What a write can fail with is told apart, and the file is closed."""
-
-    def refuse(_handle: int, _data: bytes) -> int:
-        raise OSError(number, os.strerror(number))
-
-    before = os.listdir("/proc/self/fd")
-    monkeypatch.setattr(os, "write", refuse)
-
-    assert ModeFiles(str(root)).write_mode(ADDRESS, "CPX") is outcome
-    assert os.listdir("/proc/self/fd") == before
+    with _kernel(tmp_path / "sys", fleet) as node:
+        node.obey(line)
+        address = node.kernel.fleet.gpus[0].address
+        before = os.listdir("/proc/self/fd")
+        assert ModeFiles(str(tmp_path / "sys")).write_mode(address, mode) is outcome
+        assert os.listdir("/proc/self/fd") == before
 
 
-def test_an_unknown_errno_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As when the file system below has died."""
-
-    def refuse(_handle: int, _data: bytes) -> int:
-        raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
-
-    monkeypatch.setattr(os, "write", refuse)
-    with pytest.raises(HostError, match="found ENOTCONN"):
+def test_an_unknown_errno_is_told(root: Path) -> None:
+    """As of a file that is none of sysfs."""
+    file = root / FOLDER / "current_compute_partition"
+    file.unlink()
+    file.symlink_to("/dev/full")
+    with pytest.raises(HostError, match="found ENOSPC"):
         ModeFiles(str(root)).write_mode(ADDRESS, "CPX")
 
 

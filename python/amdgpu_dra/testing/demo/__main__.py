@@ -13,12 +13,13 @@ from typing import Any
 from rich.console import Console
 
 from amdgpu_dra.api.errors import DriverError, UsageError
+from amdgpu_dra.edge.fakekernel import why_no_kernel
 from amdgpu_dra.edge.faketree import bundled_fleets, read_fleet
 from amdgpu_dra.testing.demo.allocate import Wish, allocate, devices_of, value_of
 from amdgpu_dra.testing.demo.show import show_claim, show_devices
 from amdgpu_dra.testing.fakeapi import Client, FakeApi, write_kubeconfig
 from amdgpu_dra.testing.fakekubelet import FakeKubelet, Plugin, Setting, assemble, resolve, start_plugin
-from amdgpu_dra.testing.fakenode import DYNAMIC_FLAGS, fake_node, why_no_kernel
+from amdgpu_dra.testing.fakenode import DYNAMIC_FLAGS, fake_node
 
 NODE = "demo-node"
 DRIVER = "gpu.amd.com"

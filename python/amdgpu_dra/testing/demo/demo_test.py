@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from amdgpu_dra.testing.fakenode import why_no_kernel
+from amdgpu_dra.edge.fakekernel import why_no_kernel
 
 _FUSE = {name: os.environ[name] for name in ("FUSE_LIBRARY_PATH",) if name in os.environ}
 

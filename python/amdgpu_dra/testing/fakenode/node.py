@@ -21,15 +21,6 @@ DYNAMIC_FLAGS = (
 )
 
 
-def why_no_kernel() -> str:
-    """Why this user cannot have a fake kernel here; empty if it can."""
-    if os.geteuid() != 0:
-        return "mounting it needs root"
-    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
-        return "it needs FUSE, and /dev/fuse cannot be opened"
-    return ""
-
-
 @asynccontextmanager
 async def fake_node(
     fleet: FleetSpec, tree: Path, command: list[str], environment: Mapping[str, str], *, delay: float | None
