@@ -3,6 +3,7 @@
 Knows states, effects and the checks of a claim. Refuses to know how effects are carried out.
 """
 
+from amdgpu_dra.core.claims.diagram import draw_states
 from amdgpu_dra.core.claims.guard import Holdings, split_name
 from amdgpu_dra.core.claims.plan import Plan, PlannedDevice, find_switch, find_switches, plan_claim, plan_record
 from amdgpu_dra.core.claims.table import TABLE, Effect, Event, effects_of
@@ -14,6 +15,7 @@ __all__ = [
     "Holdings",
     "Plan",
     "PlannedDevice",
+    "draw_states",
     "effects_of",
     "find_switch",
     "find_switches",
