@@ -35,6 +35,15 @@ class CdiDirectory:
             write_file(self.folder, spec_file_name(uid), data, durable=False)
         return True
 
+    def read(self, uid: str) -> bytes | None:
+        """A claim's document as it is there, or None."""
+        with host_errors(f"CDI folder {self.folder}", "to read a document"):
+            try:
+                with open(f"{self.folder}/{spec_file_name(uid)}", "rb") as file:
+                    return file.read()
+            except FileNotFoundError:
+                return None
+
     def remove(self, uid: str) -> None:
         """Removes a claim's document, if it is there."""
         with host_errors(f"CDI folder {self.folder}", "to remove a document"), suppress(FileNotFoundError):
@@ -44,5 +53,5 @@ class CdiDirectory:
         """UIDs of the claims that have a document here."""
         start, end = spec_file_name("\n").split("\n")
         with host_errors(f"CDI folder {self.folder}", "to read it"):
-            names = os.listdir(self.folder)
+            names = os.listdir(self.folder) if os.path.isdir(self.folder) else []
         return [name[len(start) : -len(end)] for name in names if name.startswith(start) and name.endswith(end)]
