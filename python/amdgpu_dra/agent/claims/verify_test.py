@@ -3,12 +3,15 @@
 import asyncio
 from dataclasses import dataclass, field, replace
 
+import pytest
+
 from amdgpu_dra.agent.claims import ClaimManager, ClaimRef, Paths, Survey, Switcher, Verifier, World
 from amdgpu_dra.api.checkpoint import Record
+from amdgpu_dra.api.errors import HostError
 from amdgpu_dra.api.reasons import Reason
 from amdgpu_dra.api.resource import Claim, DeviceResult
 from amdgpu_dra.core.fakegpu import render
-from amdgpu_dra.core.gpu import Inventory, parse
+from amdgpu_dra.core.gpu import Inventory, PciAddress, parse
 from amdgpu_dra.edge.faketree import read_fleet
 from amdgpu_dra.testing.fakes import (
     FakeClaims,
@@ -58,6 +61,7 @@ class Node:
         """A new process on what the old one left."""
         self.left = None
         clock, survey, self.events = FakeClock(), Survey(self.tree), FakeEvents()
+        self.clock = clock
         paths = Paths(node="n", dev_root="/dev", boot_id="b")
         world = World(api=self.claims, nodes=self.nodes, store=self.records, cdi=self.cdi, clock=clock)
         switcher = Switcher(survey, FakeGpus(lambda _: Inventory()), clock, self.events)
@@ -156,6 +160,39 @@ def test_one_claim_that_cannot_be_mended_harms_no_other() -> None:
 
     assert node.look() == [Reason.DOCUMENT_REWRITTEN]
     assert set(node.cdi.documents) == {"b"}
+
+
+def test_a_new_boot_is_told_and_looks_go_on(caplog: pytest.LogCaptureFixture) -> None:
+    """Records of another boot are named in the log; the next look comes after ten minutes, not before."""
+    node = Node()
+    node.records.kept["a"] = replace(node.records.kept["a"], boot_id="before")
+    node.start()
+
+    async def story() -> None:
+        task = asyncio.create_task(node.verifier.run())
+        while len(node.clock.waits) < 2:
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(story())
+    assert "the node has started anew since claims were prepared (boot before)" in caplog.text
+    assert node.clock.waits == [600.0, 600.0]
+
+
+def test_a_tree_that_cannot_be_read_takes_nothing_away(caplog: pytest.LogCaptureFixture) -> None:
+    """No listing, no verdict: everything stays as it is."""
+    node = Node()
+
+    async def fail(*, without_modes: frozenset[PciAddress] = frozenset()) -> Inventory:
+        raise HostError("sysfs", expected="a tree", found=f"none {without_modes}", action="mount it")
+
+    node.tree.read_inventory = fail  # type: ignore[method-assign]
+    node.claims.claims.clear()
+
+    assert node.look() == []
+    assert set(node.cdi.documents) == {"a", "b"}
+    assert "claims are not verified" in caplog.text
 
 
 def test_a_crash_within_a_repair_converges() -> None:

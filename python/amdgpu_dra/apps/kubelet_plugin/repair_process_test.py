@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -37,7 +38,7 @@ async def _until(holds: Callable[[], bool]) -> None:
 
 
 def test_a_start_mends_what_was_lost_meanwhile() -> None:
-    """A wiped CDI folder is written again, a deleted claim and a document of nobody leave nothing; no call is needed."""
+    """A lost document is written again, a deleted claim and a document of nobody leave nothing; no call is needed."""
 
     async def story(world: World) -> None:
         plugin, kubelet = await world.start()
@@ -55,6 +56,26 @@ def test_a_start_mends_what_was_lost_meanwhile() -> None:
         plugin, kubelet = await world.start()
         await _until(lambda: list(plugin.cdi.glob("*.json")) == [document])
         await _until(lambda: len(list(plugin.records.glob("*.json"))) == 1)
+        assert before == document.read_bytes()
+        await plugin.stop()
+
+    tell(story)
+
+
+def test_a_folder_that_is_wiped_beneath_it_is_healed_by_the_repeat() -> None:
+    """The CDI folder goes while the plugin runs and the API server is away: the same answer, the same document."""
+
+    async def story(world: World) -> None:
+        plugin, kubelet = await world.start()
+        await world.published()
+        claim = await world.claim("c", FIRST)
+        first = (await kubelet.prepare(claim))[claim["metadata"]["uid"]]
+        (document,) = plugin.cdi.glob("*.json")
+        before = document.read_bytes()
+        await world.api.stop()
+        shutil.rmtree(plugin.cdi)
+
+        assert first == (await kubelet.prepare(claim))[claim["metadata"]["uid"]]
         assert before == document.read_bytes()
         await plugin.stop()
 
@@ -89,7 +110,7 @@ def test_a_corrupt_record_is_kept_and_made_anew() -> None:
 
 
 def test_numbers_that_moved_with_a_reboot_are_written_anew() -> None:
-    """Another major of /dev/kfd and other minors: documents follow the GPU's address; that of a GPU that is gone goes."""
+    """Another major of /dev/kfd and other minors: documents follow the GPU's address; without a GPU there is none."""
 
     async def story(world: World) -> None:
         plugin, kubelet = await world.start()
