@@ -15,6 +15,7 @@ from amdgpu_dra.api.errors import ClaimError, DriverError, HostError
 from amdgpu_dra.core.claims import (
     Effect,
     Event,
+    Finding,
     Holdings,
     Plan,
     PlannedDevice,
@@ -104,6 +105,32 @@ class ClaimManager:
     async def unprepare(self, refs: Iterable[ClaimRef]) -> dict[str, Answer]:
         """An answer for each claim; one that nobody knows is a success."""
         return await self._each(refs, self._unprepare)
+
+    async def mend(
+        self, uid: str, judge: Callable[[Record | None, bytes | None, Holdings], Finding | None]
+    ) -> Finding | None:
+        """Lets `judge` look at a claim's record and document within its turn, and carries out what it finds.
+
+        Raises:
+            HostError: an effect, or the document, cannot be had.
+        """
+        async with self._turns.take(uid):
+            document = await asyncio.to_thread(self._cdi.read, uid)
+            finding = judge(self._held.find(uid), document, self._held)
+            if finding is None or not finding.effects:
+                return finding
+            kept = self._held.find(uid)
+            if kept is None and finding.record is not None:
+                # With no wait since the check for conflicts, as in `_admit`.
+                self._held.put(finding.record)
+            try:
+                await self._carry_out(finding.effects, finding.record, finding.plan, uid=uid)
+            finally:
+                if kept is None and self._held.find(uid) is finding.record:
+                    self._held.drop(uid)
+            if kept is not None and self._held.find(uid) is None:
+                self._rest(kept)
+            return finding
 
     async def _each(
         self, refs: Iterable[ClaimRef], call: Callable[[ClaimRef], Awaitable[tuple[PlannedDevice, ...]]]

@@ -33,6 +33,10 @@ class ClaimApi(Protocol):
         """The claim. Raises ClaimError if there is none, NotReadyError if the server cannot be asked."""
         ...
 
+    async def find_claim(self, namespace: str, name: str) -> Claim | None:
+        """The claim, or None if the server has none. Raises ClaimError if it cannot be read, NotReadyError as above."""
+        ...
+
 
 class SliceApi(Protocol):
     """Our slices of this node. Every method raises NotReadyError if the server cannot be asked."""
@@ -127,6 +131,10 @@ class CdiFolder(Protocol):
 
     def write(self, uid: str, document: Mapping[str, Any]) -> bool:
         """Puts a claim's document there unless exactly this one is; whether it had to."""
+        ...
+
+    def read(self, uid: str) -> bytes | None:
+        """A claim's document as it is there, or None."""
         ...
 
     def remove(self, uid: str) -> None:

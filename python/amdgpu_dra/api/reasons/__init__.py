@@ -25,6 +25,12 @@ class Reason(StrEnum):
     NO_PER_GPU_CONFIG = "NoPerGpuConfig"
     NO_COUNTERS = "NoCounters"
     SWITCH_BLOCKED = "SwitchBlocked"
+    DOCUMENT_REWRITTEN = "DocumentRewritten"
+    DOCUMENT_REMOVED = "DocumentRemoved"
+    RECORD_REBUILT = "RecordRebuilt"
+    CLAIM_GONE = "ClaimGone"
+    MODE_LOST = "ModeLost"
+    CLAIM_QUARANTINED = "ClaimQuarantined"
 
 
 HELP = {
@@ -52,5 +58,17 @@ HELP = {
     "on the feature gate DRAPartitionableDevices; the partitions of now are published",
     Reason.SWITCH_BLOCKED: "this kernel refused to switch a GPU that nobody uses while another one was in use: no mode "
     "is switched until all GPUs of the node are free",
+    Reason.DOCUMENT_REWRITTEN: "the CDI document of a prepared claim was lost or named device nodes of before, and is "
+    "written again: nothing to do",
+    Reason.DOCUMENT_REMOVED: "a CDI document was left of a claim that no pod of this node has, and is removed: nothing "
+    "to do",
+    Reason.RECORD_REBUILT: "the record of a claim that pods have was lost or corrupt, and is made anew from the API "
+    "server: look at the node's disk if it comes again",
+    Reason.CLAIM_GONE: "a prepared claim was deleted or deallocated without the kubelet's Unprepare, and is "
+    "unprepared: nothing to do",
+    Reason.MODE_LOST: "the GPU of a prepared claim is in another compute mode, so its CDI document is withdrawn: the "
+    "next Prepare switches the GPU; delete the pod if it does not start",
+    Reason.CLAIM_QUARANTINED: "a device of a prepared claim is gone or another GPU stands in its place; its CDI "
+    "document is withdrawn and its devices stay held: bring the GPU back, or delete the pod",
 }
 """What to do, by code; `docs/reference/reasons.md` is generated from it."""

@@ -38,13 +38,14 @@ class OpaqueConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A claim; `results` is None while it is not allocated."""
+    """A claim; `results` is None while it is not allocated, and `reserved` says whether pods have it."""
 
     namespace: str
     name: str
     uid: str
     results: tuple[DeviceResult, ...] | None
     configs: tuple[OpaqueConfig, ...] = ()
+    reserved: bool = False
 
 
 def decode_claim(raw: Mapping[str, Any]) -> Claim:
@@ -68,6 +69,7 @@ def decode_claim(raw: Mapping[str, Any]) -> Claim:
             for i, item in enumerate(devices.get("config") or [])
             if isinstance(item, Mapping)
         ),
+        reserved=bool(status.get("reservedFor")),
     )
 
 

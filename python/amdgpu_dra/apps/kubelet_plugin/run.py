@@ -65,7 +65,8 @@ class Runner:
         server. Slices stay: the kubelet removes them if the driver does not come back within 30 s.
         """
         async with asyncio.TaskGroup() as group:
-            works = (self._plugin.publisher.run(), self._plugin.events.run(), self._rescan())
+            plugin = self._plugin
+            works = (plugin.publisher.run(), plugin.events.run(), plugin.verifier.run(), self._rescan())
             tasks = [group.create_task(work) for work in works]
             await self._stop.wait()
             _LOG.info("stopping")

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from amdgpu_dra.agent.claims import Answer, ClaimManager, ClaimRef, Paths, Survey, Switcher, World
+from amdgpu_dra.agent.claims import Answer, ClaimManager, ClaimRef, Paths, Survey, Switcher, Verifier, World
 from amdgpu_dra.agent.events import EventQueue
 from amdgpu_dra.agent.ports import (
     CdiFolder,
@@ -39,6 +39,7 @@ class Plugin:
     events: EventQueue
     clock: Clock
     claims: ClaimManager
+    verifier: Verifier
     publisher: Publisher
     kubelet: KubeletServer
     health: HealthServer
@@ -100,6 +101,7 @@ def wire(options: Options) -> Plugin:
         events=queue,
         clock=clock,
         claims=claims,
+        verifier=Verifier(paths, world, survey, claims, queue),
         publisher=publisher,
         kubelet=kubelet,
         health=health,

@@ -41,10 +41,10 @@ def sync_folder(folder: str) -> None:
         os.close(handle)
 
 
-def drop_temporaries(folder: str) -> None:
-    """Removes what a killed process left half written."""
+def drop_temporaries(folder: str, start: str = "") -> None:
+    """Removes what a killed process left half written of files whose names begin with `start`."""
     for name in os.listdir(folder):
-        if name.startswith(".") and name.endswith(TEMPORARY):
+        if name.startswith(f".{start}") and name.endswith(TEMPORARY):
             with suppress(FileNotFoundError):
                 os.unlink(f"{folder}/{name}")
 

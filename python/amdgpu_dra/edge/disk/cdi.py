@@ -6,17 +6,20 @@ from contextlib import suppress
 from typing import Any
 
 from amdgpu_dra.core.cdi import encode_spec, spec_file_name
-from amdgpu_dra.edge.disk.atomic import host_errors, write_file
+from amdgpu_dra.edge.disk.atomic import drop_temporaries, host_errors, write_file
+
+_START, _END = spec_file_name("\n").split("\n")
 
 
 class CdiDirectory:
     """`<folder>/k8s.gpu.amd.com-gpu_<uid>.json`. Fulfils `agent/ports.CdiFolder`."""
 
     def __init__(self, folder: str) -> None:
-        """Makes the folder. Raises HostError."""
+        """Makes the folder, and sweeps what a killed process left half written there. Raises HostError."""
         self.folder = folder
         with host_errors(f"CDI folder {folder}", "to make it"):
             os.makedirs(folder, mode=0o755, exist_ok=True)
+            drop_temporaries(folder, _START)
 
     def write(self, uid: str, document: Mapping[str, Any]) -> bool:
         """Writes a document unless the file holds exactly it; whether it was written.
@@ -35,6 +38,15 @@ class CdiDirectory:
             write_file(self.folder, spec_file_name(uid), data, durable=False)
         return True
 
+    def read(self, uid: str) -> bytes | None:
+        """A claim's document as it is there, or None."""
+        with host_errors(f"CDI folder {self.folder}", "to read a document"):
+            try:
+                with open(f"{self.folder}/{spec_file_name(uid)}", "rb") as file:
+                    return file.read()
+            except FileNotFoundError:
+                return None
+
     def remove(self, uid: str) -> None:
         """Removes a claim's document, if it is there."""
         with host_errors(f"CDI folder {self.folder}", "to remove a document"), suppress(FileNotFoundError):
@@ -42,7 +54,6 @@ class CdiDirectory:
 
     def claims(self) -> list[str]:
         """UIDs of the claims that have a document here."""
-        start, end = spec_file_name("\n").split("\n")
         with host_errors(f"CDI folder {self.folder}", "to read it"):
-            names = os.listdir(self.folder)
-        return [name[len(start) : -len(end)] for name in names if name.startswith(start) and name.endswith(end)]
+            names = os.listdir(self.folder) if os.path.isdir(self.folder) else []
+        return [name[len(_START) : -len(_END)] for name in names if name.startswith(_START) and name.endswith(_END)]

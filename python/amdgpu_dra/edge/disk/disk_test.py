@@ -8,6 +8,7 @@ import pytest
 from amdgpu_dra.agent.ports import CdiFolder, RecordStore
 from amdgpu_dra.api.checkpoint import HeldDevice, Record, State
 from amdgpu_dra.api.errors import HostError
+from amdgpu_dra.core.cdi import encode_spec
 from amdgpu_dra.edge.disk import CdiDirectory, RecordFiles
 from amdgpu_dra.testing.fakes import MemoryCdi, MemoryRecords
 
@@ -81,6 +82,32 @@ def test_documents_of_others_are_left_alone(tmp_path: Path) -> None:
     folder.remove("a")
 
     assert [path.name for path in tmp_path.iterdir()] == ["vendor.example.org-x.json"]
+
+
+def test_half_documents_of_a_killed_process_are_swept(tmp_path: Path) -> None:
+    """A new process removes ours, and no other driver's."""
+    (tmp_path / ".k8s.gpu.amd.com-gpu_a.json.tmp").write_text("half")
+    (tmp_path / ".vendor.example.org-x.json.tmp").write_text("half")
+    CdiDirectory(str(tmp_path))
+
+    assert [path.name for path in tmp_path.iterdir()] == [".vendor.example.org-x.json.tmp"]
+
+
+def test_a_document_is_read_as_it_is(folder: CdiFolder) -> None:
+    """The bytes that were written; None where there is no document."""
+    folder.write("a", {"x": 1})
+
+    assert folder.read("a") == encode_spec({"x": 1})
+    assert folder.read("stranger") is None
+
+
+def test_a_folder_that_was_wiped_has_no_documents(tmp_path: Path) -> None:
+    """As after a reboot, with the process alive: no error."""
+    folder = CdiDirectory(str(tmp_path / "cdi"))
+    (tmp_path / "cdi").rmdir()
+
+    assert folder.claims() == []
+    assert folder.read("a") is None
 
 
 def test_a_lost_folder_is_made_again(tmp_path: Path) -> None:

@@ -27,18 +27,25 @@ class KubeApi:
 
     async def get_claim(self, namespace: str, name: str) -> Claim:
         """See the port."""
+        claim = await self.find_claim(namespace, name)
+        if claim is None:
+            raise ClaimError(
+                f"claim {namespace}/{name}",
+                expected="the claim on the API server",
+                found="none of that name",
+                action="it was deleted: delete the pod that waits for it",
+            )
+        return claim
+
+    async def find_claim(self, namespace: str, name: str) -> Claim | None:
+        """See the port."""
         where = f"claim {namespace}/{name}"
         path = f"{_GROUP}/namespaces/{quote(namespace, safe='')}/resourceclaims/{quote(name, safe='')}"
         try:
             return decode_claim(await self._connection.request("GET", path))
         except StatusError as error:
             if error.code == _NOT_FOUND:
-                raise ClaimError(
-                    where,
-                    expected="the claim on the API server",
-                    found="none of that name",
-                    action="it was deleted: delete the pod that waits for it",
-                ) from error
+                return None
             raise _not_ready(where, error) from error
         except ValueError as error:
             raise ClaimError(

@@ -5,6 +5,7 @@ from typing import Any
 
 from amdgpu_dra.api.checkpoint import Record
 from amdgpu_dra.api.errors import HostError
+from amdgpu_dra.core.cdi import encode_spec
 from amdgpu_dra.core.gpu import DeviceNode, Inventory, PciAddress
 
 
@@ -72,6 +73,11 @@ class MemoryCdi:
         changed = self.documents.get(uid) != document
         self.documents[uid] = document
         return changed
+
+    def read(self, uid: str) -> bytes | None:
+        """See the port."""
+        document = self.documents.get(uid)
+        return None if document is None else encode_spec(document)
 
     def remove(self, uid: str) -> None:
         """See the port."""

@@ -23,14 +23,18 @@ class FakeClaims:
 
     async def get_claim(self, namespace: str, name: str) -> Claim:
         """See the port."""
+        claim = await self.find_claim(namespace, name)
+        if claim is None:
+            raise ClaimError(f"claim {namespace}/{name}", expected="it", found="none", action="delete the pod")
+        return claim
+
+    async def find_claim(self, namespace: str, name: str) -> Claim | None:
+        """See the port."""
         self.reads += 1
         await asyncio.sleep(0)
         if self.down:
             raise NotReadyError("API server", expected="an answer", found="none", action="wait")
-        claim = self.claims.get((namespace, name))
-        if claim is None:
-            raise ClaimError(f"claim {namespace}/{name}", expected="it", found="none", action="delete the pod")
-        return claim
+        return self.claims.get((namespace, name))
 
 
 class FakeSlices:
