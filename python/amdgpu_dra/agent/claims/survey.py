@@ -1,7 +1,7 @@
 """`Survey`: the node's devices as they were last read."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from amdgpu_dra.agent.ports import GpuTree
 from amdgpu_dra.core.devices import Listing, list_devices
@@ -27,6 +27,7 @@ class Survey:
         self.moving: dict[PciAddress, Gpu] = {}
         # Those that were moving at any moment of the reading that goes on.
         self._moved: dict[PciAddress, Gpu] = {}
+        self._looks: set[asyncio.Future[None]] = set()
         self.inventory: Inventory | None = None
         self.listing: Listing | None = None
 
@@ -44,7 +45,22 @@ class Survey:
 
     async def read(self) -> Inventory:
         """The tree as it is now, for one look. Raises HostError."""
-        return await self._tree.read_inventory(without_modes=frozenset(self.moving))
+        return await self.look(self._tree.read_inventory(without_modes=frozenset(self.moving)))
+
+    async def look[T](self, work: Awaitable[T]) -> T:
+        """Lets something read mode files of GPUs that are not `moving`; no switch begins until it has."""
+        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._looks.add(over)
+        try:
+            return await work
+        finally:
+            self._looks.discard(over)
+            over.set_result(None)
+
+    async def wait_for_looks(self) -> None:
+        """Returns once nobody reads who began before: a switch would hold up such a reader, and all who wait for it."""
+        if self._looks:
+            await asyncio.wait(set(self._looks))
 
     async def refresh(self) -> Listing:
         """Reads the tree and takes it into use; one at a time, so that no older reading follows a newer one.

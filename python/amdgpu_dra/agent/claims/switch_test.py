@@ -8,6 +8,7 @@ import pytest
 
 from amdgpu_dra.agent.claims import ClaimManager, ClaimRef, Paths, Survey, Switcher, World
 from amdgpu_dra.api.resource import Claim, Device, DeviceResult
+from amdgpu_dra.core.claims import find_switch
 from amdgpu_dra.core.devices import Layout, Listing, describe, device_name, list_devices
 from amdgpu_dra.core.fakegpu import render
 from amdgpu_dra.core.gpu import Inventory, PciAddress, parse
@@ -167,6 +168,31 @@ def test_a_reading_that_a_switch_goes_through_is_not_believed() -> None:
         assert survey.inventory.gpus == (gpu, other)
         await survey.refresh()
         assert survey.inventory == gpus.inventory
+
+    asyncio.run(both())
+
+
+def test_a_switch_begins_after_the_readings_that_do_not_know_of_it() -> None:
+    """Such a reading would meet the kernel's lock at the mode file, and hold up the work on every other GPU."""
+
+    async def both() -> None:
+        gpus = _Slow()
+        survey = Survey(gpus)
+        survey.offer = lambda inventory: list_devices(inventory, Layout(dynamic=True))
+        listing = survey.take(gpus.inventory)
+        switcher = Switcher(survey, gpus, FakeClock(), FakeEvents())
+        reading = asyncio.create_task(survey.refresh())
+        await gpus.begun.wait()
+        switch = find_switch(listing, ONE, "CPX")
+        assert switch is not None
+        call = asyncio.create_task(switcher.bring(switch, where="here", until=40))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert ONE in survey.moving
+        assert gpus.writes == []
+        gpus.may_end.set()
+        await asyncio.gather(reading, call)
+        assert gpus.writes == [(ONE, "CPX")]
 
     asyncio.run(both())
 

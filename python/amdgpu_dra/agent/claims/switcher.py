@@ -143,6 +143,7 @@ class Switcher:
         """Writes, reads back and lists anew; what fails is a result, since the call that wants it may be gone."""
         try:
             try:
+                await self._survey.wait_for_looks()
                 refused = await self._write(switch, gpu) or await self._verify(switch)
             finally:
                 self._survey.let_go(switch.address)

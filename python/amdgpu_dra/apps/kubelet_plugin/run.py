@@ -77,11 +77,11 @@ class Runner:
 
     async def _rescan(self) -> None:
         tree, survey = self._plugin.tree, self._plugin.survey
-        seen = await tree.fingerprint(frozenset(survey.moving))
+        seen = await survey.look(tree.fingerprint(frozenset(survey.moving)))
         while True:
             await self._plugin.clock.sleep(self._options.rescan_interval)
             await self._plugin.switcher.look()
-            now = await tree.fingerprint(frozenset(survey.moving))
+            now = await survey.look(tree.fingerprint(frozenset(survey.moving)))
             if now == seen:
                 continue
             _LOG.info("GPUs or their modes have changed; reading the tree again")
