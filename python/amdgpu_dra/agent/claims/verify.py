@@ -32,6 +32,11 @@ class Verifier:
         self._told: dict[str, str] = {}
         self.count: Counter[Reason] = Counter()
 
+    @property
+    def unsettled(self) -> bool:
+        """Whether the last look found something that only a change of the node can mend."""
+        return bool(self._told)
+
     async def run(self) -> None:
         """Looks until it is cancelled. The first look is at once, beside serving."""
         boots = {record.boot_id for record in self._claims.records} - {self._paths.boot_id}

@@ -53,7 +53,7 @@ def test_a_start_mends_what_was_lost_meanwhile() -> None:
         document.unlink()
         await world.client.drop_claim("goes")
 
-        plugin, kubelet = await world.start()
+        plugin, kubelet = await world.start("--rescan-interval=0.1")
         await _until(lambda: list(plugin.cdi.glob("*.json")) == [document])
         await _until(lambda: len(list(plugin.records.glob("*.json"))) == 1)
         assert before == document.read_bytes()
@@ -110,7 +110,7 @@ def test_a_corrupt_record_is_kept_and_made_anew() -> None:
 
 
 def test_numbers_that_moved_with_a_reboot_are_written_anew() -> None:
-    """Another major of /dev/kfd and other minors: documents follow the GPU's address; without a GPU there is none."""
+    """Another major of /dev/kfd and other minors: documents follow the GPU, go with it and come back."""
 
     async def story(world: World) -> None:
         plugin, kubelet = await world.start()
@@ -132,6 +132,9 @@ def test_numbers_that_moved_with_a_reboot_are_written_anew() -> None:
             ("/dev/dri/renderD128", 226),
         ]
         assert len(list(plugin.records.glob("*.json"))) == 2
+
+        write_tree(render(replace(fleet, kfd_major=511)), world.setting.tree, nodes=False)
+        await _until(lambda: len(list(plugin.cdi.glob("*.json"))) == 2)
         await plugin.stop()
 
     tell(story)

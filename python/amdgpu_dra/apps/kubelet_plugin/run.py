@@ -24,7 +24,7 @@ class Runner:
 
     def __init__(self, plugin: Plugin, options: Options) -> None:
         self._plugin, self._options = plugin, options
-        self._stop = asyncio.Event()
+        self._stop, self._changed = asyncio.Event(), asyncio.Event()
         self._offer = Offer(options, plugin.publisher)
         self._reported: set[str] = set()
         plugin.survey.offer = self._use
@@ -66,7 +66,13 @@ class Runner:
         """
         async with asyncio.TaskGroup() as group:
             plugin = self._plugin
-            works = (plugin.publisher.run(), plugin.events.run(), plugin.verifier.run(), self._rescan())
+            works = (
+                plugin.publisher.run(),
+                plugin.events.run(),
+                plugin.verifier.run(),
+                self._reverify(),
+                self._rescan(),
+            )
             tasks = [group.create_task(work) for work in works]
             await self._stop.wait()
             _LOG.info("stopping")
@@ -88,9 +94,18 @@ class Runner:
             try:
                 await survey.refresh()
                 seen = now
+                self._changed.set()
             except HostError as error:
                 # What is published stays: one failed look is no reason to take a node's GPUs away.
                 _LOG.error("%s", error)
+
+    async def _reverify(self) -> None:
+        """Looks at the claims again as soon as the GPUs have changed, if something could not be mended before."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            if self._plugin.verifier.unsettled:
+                await self._plugin.verifier.look()
 
     def _use(self, inventory: Inventory) -> Listing:
         """What is offered of an inventory; it is published as well."""

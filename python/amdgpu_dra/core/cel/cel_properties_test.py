@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -34,6 +35,7 @@ _WORDS = (
 )  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:The recursion limit will not be reset")  # a deep expression raises it, for good
 @given(st.text() | st.lists(st.sampled_from(_WORDS), max_size=20).map(" ".join))
 @example("(" * 300)
 @example("[" * 200 + "]" * 200)
