@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol
 
 from amdgpu_dra.api.checkpoint import Record
+from amdgpu_dra.api.metrics import Metric
 from amdgpu_dra.api.resource import Claim, ResourceSlice
 from amdgpu_dra.core.gpu import DeviceNode, Inventory, PciAddress
 from amdgpu_dra.core.switch import KfdProcess, Outcome
@@ -20,6 +21,7 @@ __all__ = [
     "EventApi",
     "Events",
     "GpuTree",
+    "Metrics",
     "PartitionSwitch",
     "RecordStore",
     "SliceApi",
@@ -151,6 +153,22 @@ class Events(Protocol):
 
     def emit(self, reason: str, message: str, *, claim: tuple[str, str, str] | None = None) -> None:
         """A warning about this node, or about a claim (namespace, name, UID)."""
+        ...
+
+
+class Metrics(Protocol):
+    """Counts and durations that a monitor may read. Never waits, never fails; label values are in the table's order."""
+
+    def count(self, metric: Metric, *labels: str) -> None:
+        """One more of a counter."""
+        ...
+
+    def observe(self, metric: Metric, seconds: float, *labels: str) -> None:
+        """One more duration of a histogram."""
+        ...
+
+    def put(self, metric: Metric, values: Mapping[tuple[str, ...], float]) -> None:
+        """All samples of a gauge, by label values, in place of those before."""
         ...
 
 

@@ -32,7 +32,10 @@ class Publisher:
         self._wake = asyncio.Event()
         self._node_uid = ""
         self._written: dict[str, str] = {}
+        self.wanted: int | None = None
         self.generation: int | None = None
+        # Told that one of the two has changed.
+        self.on_generation: Callable[[], None] = lambda: None
         self.problem = "no inventory has been read yet"
         self.on_synced: Callable[[], None] = lambda: None
 
@@ -74,6 +77,8 @@ class Publisher:
             return version
         want = build_slices(devices, counter_sets, node=self._node, node_uid=await self._get_node_uid())
         actions = diff_slices(want, have)
+        self.wanted = actions.generation
+        self.on_generation()
         for item in actions.delete:
             await self._api.delete_slice(item)
             _LOG.info("deleted slice %s, which is not wanted", item.name)
@@ -85,6 +90,7 @@ class Publisher:
             _LOG.info("published %d devices in %d slices, generation %d", len(devices), len(want), actions.generation)
         self.generation = actions.generation
         self.problem = ""
+        self.on_generation()
         self.on_synced()
         return version
 

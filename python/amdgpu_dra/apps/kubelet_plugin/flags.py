@@ -49,6 +49,7 @@ class Options:
     dev_root: str
     allow_fake_device_nodes: bool
     healthcheck_port: int
+    metrics_port: int
     rescan_interval: float
     v: int
     logging_format: str
@@ -170,6 +171,13 @@ FLAGS = (
         read=_int,
         default=-1,
         help="TCP port for gRPC health checks (services liveness and readiness); 0: any, below 0: none",
+    ),
+    Flag(
+        name="metrics-port",
+        env="METRICS_PORT",
+        read=_int,
+        default=-1,
+        help="TCP port for /metrics over HTTP; 0: any, below 0: none",
     ),
     Flag(
         name="rescan-interval",

@@ -6,15 +6,18 @@ import socket
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
+from urllib.request import urlopen
 
 import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from amdgpu_dra.core.fakegpu import render
 from amdgpu_dra.edge.faketree import read_fleet, write_tree
 from amdgpu_dra.testing.fakeapi.client import SLICES
-from amdgpu_dra.testing.fakekubelet import resolve, start_plugin
+from amdgpu_dra.testing.fakekubelet import FakeKubelet, resolve, start_plugin
 from amdgpu_dra.testing.fakenode import DRIVER, World, tell
 
 FIRST, SECOND = "gpu-0000-05-00-0", "gpu-0000-26-00-0"
@@ -196,6 +199,62 @@ def test_health_tells_alive_from_ready() -> None:
         await plugin.stop()
 
     tell(story)
+
+
+def test_metrics_are_served_where_a_port_is_set() -> None:
+    """A scrape after Prepare and Unprepare has both, the devices and the requests; no label names a claim."""
+
+    async def story(world: World) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        plugin, kubelet = await world.start(f"--metrics-port={port}")
+        await world.published()
+        claim = await world.claim("a-claim", FIRST)
+        await kubelet.prepare(claim)
+        await kubelet.unprepare(claim)
+        text = await asyncio.to_thread(_scrape, port)
+        found = {(item.name, *sorted(item.labels.items())): item.value for item in _samples(text)}
+        for method in ("Prepare", "Unprepare"):
+            assert found["amdgpu_dra_claim_seconds_count", ("method", method), ("result", "ok")] == 1
+        assert sum(value for key, value in found.items() if key[0] == "amdgpu_dra_devices_published") == 8
+        assert any(key[0] == "amdgpu_dra_api_request_seconds_count" and ("code", "200") in key for key in found)
+        assert "a-claim" not in text
+        assert claim["metadata"]["uid"] not in text
+        second = world.setting.work / "second"
+        second.mkdir()
+        again = await start_plugin(replace(world.setting, work=second), f"--metrics-port={port}")
+        assert await again.process.wait() == 1
+        assert f"metrics port {port}: expected a free TCP port" in again.log.read_text().splitlines()[-1]
+        await plugin.stop()
+
+    tell(story)
+
+
+def test_without_a_port_nothing_of_metrics_is_loaded() -> None:
+    """The command of a plugin without the flag never imports the library: Python's own list of imports says so."""
+
+    async def story(world: World) -> None:
+        setting = replace(world.setting, environment={**world.setting.environment, "PYTHONPROFILEIMPORTTIME": "1"})
+        plugin = await start_plugin(setting)
+        kubelet = FakeKubelet(plugin.registry)
+        await kubelet.register(DRIVER)
+        await world.published()
+        await plugin.stop()
+        log = plugin.log.read_text()
+        assert "amdgpu_dra.edge.telemetry" in log
+        assert "prometheus_client" not in log
+
+    tell(story)
+
+
+def _scrape(port: int) -> str:
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+def _samples(text: str) -> list[Sample]:
+    return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
 
 
 def test_wiped_slices_come_back() -> None:

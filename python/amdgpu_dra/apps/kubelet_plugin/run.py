@@ -9,6 +9,7 @@ from amdgpu_dra.agent.publish import Support
 from amdgpu_dra.api.errors import HostError
 from amdgpu_dra.api.reasons import Reason
 from amdgpu_dra.apps.kubelet_plugin.flags import Options
+from amdgpu_dra.apps.kubelet_plugin.meters import put_offer
 from amdgpu_dra.apps.kubelet_plugin.offer import Offer
 from amdgpu_dra.apps.kubelet_plugin.wiring import Plugin
 from amdgpu_dra.core.devices import Layout, Listing, describe, list_devices
@@ -41,6 +42,8 @@ class Runner:
         finally:
             await self._plugin.health.stop()
             await self._plugin.connection.close()
+            if self._plugin.metrics is not None:
+                await asyncio.to_thread(self._plugin.metrics.stop)
 
     async def _start(self) -> None:
         """1. Claims of an earlier process, 2. what the node has, 3. the kubelet's sockets.
@@ -48,6 +51,9 @@ class Runner:
         The API server comes last, in `_work`, since its client takes longer to import than all the rest.
         """
         plugin = self._plugin
+        # Before anything is served: a port that is taken ends the process.
+        if plugin.metrics is not None:
+            _LOG.info("metrics on port %d", plugin.metrics.start(self._options.metrics_port))
         held = plugin.claims.load()
         if held:
             _LOG.info("took over %d claims", len(held))
@@ -113,6 +119,8 @@ class Runner:
         described = [describe(device) for device in listing.devices]
         self._report(inventory, listing, {name for _, refused in described for name in refused})
         self._plugin.publisher.want(tuple(device for device, _ in described), listing.counter_sets)
+        if self._plugin.metrics is not None:
+            put_offer(self._plugin.metrics, (device for device, _ in described), listing, self._offer.reason)
         return listing
 
     def _layout(self, inventory: Inventory) -> Layout:

@@ -3,6 +3,8 @@
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 from amdgpu_dra.agent.claims import Answer, ClaimManager, ClaimRef, Paths, Survey, Switcher, Verifier, World
 from amdgpu_dra.agent.events import EventQueue
@@ -14,6 +16,7 @@ from amdgpu_dra.agent.ports import (
     EventApi,
     Events,
     GpuTree,
+    Metrics,
     PartitionSwitch,
     RecordStore,
     SliceApi,
@@ -22,11 +25,15 @@ from amdgpu_dra.agent.publish import Publisher
 from amdgpu_dra.api.errors import UsageError
 from amdgpu_dra.apps.kubelet_plugin.adapters import SysfsModes, SysfsTree, SystemClock
 from amdgpu_dra.apps.kubelet_plugin.flags import Options
+from amdgpu_dra.apps.kubelet_plugin.meters import count_requests, put_generations, timed
 from amdgpu_dra.core.slices import DRIVER
 from amdgpu_dra.edge.disk import CdiDirectory, RecordFiles
 from amdgpu_dra.edge.kube import Connection, KubeApi
 from amdgpu_dra.edge.kubelet import HealthServer, HealthState, KubeletServer, Sockets
 from amdgpu_dra.edge.sysfs import DeviceRoot, ModeFiles
+
+if TYPE_CHECKING:
+    from amdgpu_dra.edge.telemetry.metrics import MetricsServer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +51,7 @@ class Plugin:
     kubelet: KubeletServer
     health: HealthServer
     connection: Connection
+    metrics: "MetricsServer | None"
 
 
 def wire(options: Options) -> Plugin:
@@ -70,6 +78,11 @@ def wire(options: Options) -> Plugin:
     )
     clock: Clock = SystemClock()
     publisher = Publisher(slice_api, clock, node=options.node_name, with_counters=options.dynamic_partitioning)
+    served = _metrics(options)
+    metrics: Metrics | None = served
+    if metrics is not None:
+        connection.on_request = count_requests(metrics)
+        publisher.on_generation = partial(put_generations, metrics, publisher)
     claims: ClaimManager | None = None
 
     async def prepare(ids: Iterable[tuple[str, str, str]]) -> dict[str, Answer]:
@@ -78,7 +91,12 @@ def wire(options: Options) -> Plugin:
     async def unprepare(ids: Iterable[tuple[str, str, str]]) -> dict[str, Answer]:
         return await _of(claims).unprepare(ClaimRef(*ident) for ident in ids)
 
-    kubelet = KubeletServer(DRIVER, sockets, prepare=prepare, unprepare=unprepare)
+    kubelet = KubeletServer(
+        DRIVER,
+        sockets,
+        prepare=timed(metrics, "Prepare", prepare),
+        unprepare=timed(metrics, "Unprepare", unprepare),
+    )
     store: RecordStore = RecordFiles(f"{options.kubelet_plugins_directory_path}/{DRIVER}/claims")
     cdi: CdiFolder = CdiDirectory(options.cdi_root)
     paths = Paths(node=options.node_name, dev_root=options.dev_root, boot_id=_boot_id())
@@ -106,7 +124,16 @@ def wire(options: Options) -> Plugin:
         kubelet=kubelet,
         health=health,
         connection=connection,
+        metrics=served,
     )
+
+
+def _metrics(options: Options) -> "MetricsServer | None":
+    if options.metrics_port < 0:
+        return None
+    from amdgpu_dra.edge.telemetry.metrics import MetricsServer  # noqa: PLC0415 - costs memory
+
+    return MetricsServer()
 
 
 def _switcher(options: Options, survey: Survey, clock: Clock, events: Events) -> Switcher:

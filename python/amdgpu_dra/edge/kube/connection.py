@@ -3,7 +3,8 @@
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -31,6 +32,8 @@ class Connection:
         self._opening = asyncio.Lock()
         self._rest: Any = None
         self._configuration: Any = None
+        # Told each request's verb, status (0: no answer) and seconds until its answer began.
+        self.on_request: Callable[[str, int, float], None] = lambda _verb, _code, _seconds: None
 
     async def open(self) -> None:
         """Imports the client and reads the credentials.
@@ -92,7 +95,14 @@ class Connection:
         token = await self._configuration.get_api_key_with_prefix("BearerToken")
         if token:
             headers["Authorization"] = token
-        return await self._read(self._rest.request(method, url, headers=headers, body=body, _request_timeout=timeout))
+        start, code = time.perf_counter(), 0
+        try:
+            work = self._rest.request(method, url, headers=headers, body=body, _request_timeout=timeout)
+            response = await self._read(work)
+            code = response.status
+        finally:
+            self.on_request(method, code, time.perf_counter() - start)
+        return response
 
     async def _read(self, work: Any) -> Any:
         import aiohttp  # noqa: PLC0415 - imported by the client before
