@@ -175,6 +175,11 @@ def test_probes_ask_the_plugin() -> None:
         pytest.param(
             (*IMAGE, "--set", "kubeletPlugin.containers.plugin.healthcheckPort=0"), "found 0", id="no-fixed-port"
         ),
+        pytest.param(
+            (*IMAGE, "--set", "kubeletPlugin.containers.plugin.metricsPort=0"),
+            "-1 for no metrics",
+            id="no-metrics-port",
+        ),
         pytest.param((*IMAGE, "--set", "kubeletPlugin.allowFakeDeviceNodes=true"), "set devPath", id="fake-in-dev"),
         pytest.param(
             (*IMAGE, "--set", "kubeletPlugin.idleMode=SPX"), "DynamicPartitioning=true", id="idle-without-gate"

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("driver")
 @pytest.fixture(name="driver", scope="module")
 def _driver(cluster: Cluster) -> Iterator[None]:
     """The chart, on a node of eight whole GPUs."""
-    install_driver(cluster, f"{TREES}/{FLEET.name}")
+    install_driver(cluster, f"{TREES}/{FLEET.name}", kubeletPlugin__containers__plugin__metricsPort="9400")
     yield
     remove_driver(cluster)
 
@@ -54,6 +54,15 @@ def test_slices_show_every_gpu(cluster: Cluster) -> None:
 
     assert list(GPUS) == [device["name"] for device in item["spec"]["devices"]]
     assert item["metadata"]["ownerReferences"][0]["kind"] == "Node"
+
+
+def test_metrics_are_served(cluster: Cluster) -> None:
+    """The plugin's port tells the eight devices that the node publishes."""
+    (pod,) = cluster.get("pods", namespace="amd-gpu")
+    text = cluster.in_node("busybox", "wget", "-qO-", f"http://{pod['status']['podIP']}:9400/metrics")
+    published = [line for line in text.splitlines() if line.startswith("amdgpu_dra_devices_published{")]
+
+    assert sum(float(line.rpartition(" ")[2]) for line in published) == len(GPUS)
 
 
 def test_one_gpu_in_one_pod(cluster: Cluster, namespace: str) -> None:

@@ -78,6 +78,9 @@ seccompProfile: {type: RuntimeDefault}
 {{- if eq (int $plugin.containers.plugin.healthcheckPort) 0 -}}
 {{- fail "kubeletPlugin.containers.plugin.healthcheckPort: expected a port from 1 to 65535 that probes can name, or -1 for no health checks, found 0" -}}
 {{- end -}}
+{{- if eq (int $plugin.containers.plugin.metricsPort) 0 -}}
+{{- fail "kubeletPlugin.containers.plugin.metricsPort: expected a port from 1 to 65535, or -1 for no metrics, found 0" -}}
+{{- end -}}
 {{- if and (or $plugin.idleMode (eq $plugin.repartition "per-gpu")) (ne (include "driver.dynamic" .) "true") -}}
 {{- fail "kubeletPlugin.idleMode and kubeletPlugin.repartition=per-gpu: expected featureGates.DynamicPartitioning=true beside them; set the gate, or leave them out" -}}
 {{- end -}}
