@@ -9,6 +9,7 @@ from grpc_health.v1 import health_pb2
 from kubelet.dra.v1 import dra_pb2 as v1
 from kubelet.dra.v1beta1 import dra_pb2 as v1beta1
 from kubelet.health.v1 import health_pb2 as resource_health
+from kubelet.health.v1alpha1 import health_pb2 as resource_health_alpha
 from kubelet.pluginregistration.v1 import registration_pb2 as registration
 
 
@@ -18,6 +19,7 @@ def field(number: int, value: bytes) -> bytes:
 
 
 CLAIM = field(1, b"ns") + field(2, b"uid-1") + field(3, b"claim")
+HEALTH = field(1, field(1, b"p") + field(2, b"d")) + bytes([2 << 3, 2, 3 << 3, 5, 4 << 3, 30]) + field(5, b"m")
 DEVICE = field(1, b"req") + field(2, b"node") + field(3, b"gpu-0") + field(4, b"k8s.gpu.amd.com/gpu=x")
 
 MESSAGES = {
@@ -73,7 +75,21 @@ MESSAGES = {
             health_check_timeout_seconds=30,
             message="m",
         ),
-        field(1, field(1, b"p") + field(2, b"d")) + bytes([2 << 3, 2, 3 << 3, 5, 4 << 3, 30]) + field(5, b"m"),
+        HEALTH,
+    ),
+    "health-report-v1alpha1": (
+        resource_health_alpha.NodeWatchResourcesResponse(
+            devices=[
+                resource_health_alpha.DeviceHealth(
+                    device=resource_health_alpha.DeviceIdentifier(pool_name="p", device_name="d"),
+                    health=resource_health_alpha.HealthStatus.UNHEALTHY,
+                    last_updated_time=5,
+                    health_check_timeout_seconds=30,
+                    message="m",
+                )
+            ]
+        ),
+        field(1, HEALTH),
     ),
     "health-check": (
         health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING),

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from amdgpu_dra.agent.ports import GpuTree
+from amdgpu_dra.api.errors import HostError
 from amdgpu_dra.core.devices import Listing, list_devices
 from amdgpu_dra.core.gpu import Gpu, Inventory, PciAddress
 from amdgpu_dra.core.switch import hold_still
@@ -14,6 +15,7 @@ class Survey:
 
     Attributes:
         offer: makes the listing of an inventory; may publish it as well.
+        on_look: told that a reading is over, before it is offered; why it failed, or an empty text.
         on_reload: told that amdgpu was loaded anew, before the new inventory is offered.
         moving: GPUs that are being switched, as they were before. They are shown so, and their mode files are not read:
             the kernel holds up a reader until a switch is done.
@@ -23,6 +25,7 @@ class Survey:
         self._tree = tree
         self._reading = asyncio.Lock()
         self.offer: Callable[[Inventory], Listing] = list_devices
+        self.on_look: Callable[[str], None] = lambda _: None
         self.on_reload: Callable[[], None] = lambda: None
         self.moving: dict[PciAddress, Gpu] = {}
         # Those that were moving at any moment of the reading that goes on.
@@ -70,7 +73,12 @@ class Survey:
         """
         async with self._reading:
             self._moved = dict(self.moving)
-            inventory = await self.read()
+            try:
+                inventory = await self.read()
+            except HostError as error:
+                self.on_look(str(error))
+                raise
+            self.on_look("")
             # Of a GPU that was on its way for a part of the reading, some files are from before and some from after.
             return self._take(inventory, self._moved)
 

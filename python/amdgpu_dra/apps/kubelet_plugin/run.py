@@ -29,6 +29,7 @@ class Runner:
         self._offer = Offer(options, plugin.publisher)
         self._reported: set[str] = set()
         plugin.survey.offer = self._use
+        plugin.survey.on_look = plugin.board.note_look
         plugin.publisher.on_support = self._use_support
 
     async def run(self) -> None:
@@ -57,7 +58,9 @@ class Runner:
         held = plugin.claims.load()
         if held:
             _LOG.info("took over %d claims", len(held))
-        plugin.survey.take(plugin.tree.read())
+        inventory = plugin.tree.read()
+        plugin.board.note_look()
+        plugin.survey.take(inventory)
         await plugin.kubelet.start_dra()
         await plugin.kubelet.start_registration()
         if self._options.healthcheck_port >= 0:
@@ -82,7 +85,8 @@ class Runner:
             tasks = [group.create_task(work) for work in works]
             await self._stop.wait()
             _LOG.info("stopping")
-            await self._plugin.kubelet.stop(_GRACE)
+            plugin.board.close()
+            await plugin.kubelet.stop(_GRACE)
             for task in tasks:
                 task.cancel()
             await self._plugin.switcher.close()
@@ -95,6 +99,7 @@ class Runner:
             await self._plugin.switcher.look()
             now = await survey.look(tree.fingerprint(frozenset(survey.moving)))
             if now == seen:
+                self._plugin.board.note_look()
                 continue
             _LOG.info("GPUs or their modes have changed; reading the tree again")
             try:
@@ -119,6 +124,7 @@ class Runner:
         described = [describe(device) for device in listing.devices]
         self._report(inventory, listing, {name for _, refused in described for name in refused})
         self._plugin.publisher.want(tuple(device for device, _ in described), listing.counter_sets)
+        self._plugin.board.judge(inventory, listing)
         if self._plugin.metrics is not None:
             put_offer(self._plugin.metrics, (device for device, _ in described), listing, self._offer.reason)
         return listing

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from amdgpu_dra.agent.claims import Answer, ClaimManager, ClaimRef, Paths, Survey, Switcher, Verifier, World
 from amdgpu_dra.agent.events import EventQueue
+from amdgpu_dra.agent.health import HealthBoard
 from amdgpu_dra.agent.ports import (
     CdiFolder,
     ClaimApi,
@@ -29,7 +30,7 @@ from amdgpu_dra.apps.kubelet_plugin.meters import count_requests, put_generation
 from amdgpu_dra.core.slices import DRIVER
 from amdgpu_dra.edge.disk import CdiDirectory, RecordFiles
 from amdgpu_dra.edge.kube import Connection, KubeApi
-from amdgpu_dra.edge.kubelet import HealthServer, HealthState, KubeletServer, Sockets
+from amdgpu_dra.edge.kubelet import HealthServer, HealthState, KubeletServer, ResourceHealth, Sockets
 from amdgpu_dra.edge.sysfs import DeviceRoot, ModeFiles
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Plugin:
     claims: ClaimManager
     verifier: Verifier
     publisher: Publisher
+    board: HealthBoard
     kubelet: KubeletServer
     health: HealthServer
     connection: Connection
@@ -91,11 +93,13 @@ def wire(options: Options) -> Plugin:
     async def unprepare(ids: Iterable[tuple[str, str, str]]) -> dict[str, Answer]:
         return await _of(claims).unprepare(ClaimRef(*ident) for ident in ids)
 
+    board = HealthBoard(clock, interval=options.rescan_interval)
     kubelet = KubeletServer(
         DRIVER,
         sockets,
         prepare=timed(metrics, "Prepare", prepare),
         unprepare=timed(metrics, "Unprepare", unprepare),
+        health=ResourceHealth(options.node_name, board.watch),
     )
     store: RecordStore = RecordFiles(f"{options.kubelet_plugins_directory_path}/{DRIVER}/claims")
     cdi: CdiFolder = CdiDirectory(options.cdi_root)
@@ -121,6 +125,7 @@ def wire(options: Options) -> Plugin:
         claims=claims,
         verifier=Verifier(paths, world, survey, claims, queue),
         publisher=publisher,
+        board=board,
         kubelet=kubelet,
         health=health,
         connection=connection,

@@ -41,8 +41,13 @@ class NodeDevice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Withheld:
-    """A GPU or partition that is inventoried and not published: a reason code and a sentence."""
+    """A GPU or partition that is inventoried and not published: a reason code and a sentence.
 
+    `device` is the name that the partition would have been published by; empty if it is the GPU, or modes of it.
+    """
+
+    gpu: PciAddress
+    device: str = ""
     what: str
     reason: str
     detail: str

@@ -34,6 +34,7 @@ def withhold(
 ) -> Withheld:
     """A GPU (or `what` of it), or a partition of it, that is not published."""
     if partition is None:
-        return Withheld(what=f"{what} {gpu.address}", reason=reason, detail=detail)
+        return Withheld(gpu=gpu.address, what=f"{what} {gpu.address}", reason=reason, detail=detail)
     name = f"{mode} partition {partition.index}".strip()
-    return Withheld(what=f"{name} of GPU {gpu.address}", reason=reason, detail=detail)
+    device = device_name(gpu.address, mode or gpu.compute_mode, partition.index)
+    return Withheld(gpu=gpu.address, device=device, what=f"{name} of GPU {gpu.address}", reason=reason, detail=detail)

@@ -17,9 +17,9 @@ class Reader:
         self.tree = tree
         self.problems: list[Problem] = []
 
-    def note(self, path: str, reason: str, costs: str) -> None:
+    def note(self, path: str, reason: str, costs: str, *, errno: str = "") -> None:
         """Records a problem."""
-        self.problems.append(Problem(path=path, reason=reason, costs=costs))
+        self.problems.append(Problem(path=path, reason=reason, costs=costs, errno=errno))
 
     def find_text(self, path: str, costs: str) -> str | None:
         """The stripped text of a file; None if it is absent, unreadable, or says that there is no value."""
@@ -27,7 +27,7 @@ class Reader:
         if text is None:
             return None
         if isinstance(text, Unreadable):
-            self.note(path, f"cannot be read: {text.errno}", costs)
+            self.note(path, f"cannot be read: {text.errno}", costs, errno=text.errno)
             return None
         stripped = text.strip()
         if len(text) > _LONGEST or (not stripped.isprintable() and "\n" not in stripped):

@@ -37,11 +37,15 @@ class DeviceNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """A file that could not be used, why, and which attribute or device it costs."""
+    """A file that could not be used, why, and which attribute or device it costs.
+
+    `errno` is the name of the error (`EIO`) if it is there and reading it failed, else empty.
+    """
 
     path: str
     reason: str
     costs: str
+    errno: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from typing import Any
 import grpc
 from kubelet.pluginregistration.v1 import registration_pb2 as messages
 
-from amdgpu_dra.edge.kubelet.dra import SUPPORTED
+from amdgpu_dra.edge.kubelet import dra, watch
 
 _LOG = logging.getLogger("kubelet")
 
@@ -18,7 +18,12 @@ class RegistrationService:
     """
 
     def __init__(self, driver: str, endpoint: str) -> None:
-        self._info = messages.PluginInfo(type="DRAPlugin", name=driver, endpoint=endpoint, supported_versions=SUPPORTED)
+        self._info = messages.PluginInfo(
+            type="DRAPlugin",
+            name=driver,
+            endpoint=endpoint,
+            supported_versions=(*dra.SUPPORTED, *watch.SUPPORTED),
+        )
         self.registered: bool | None = None
         self.error = ""
 

@@ -10,6 +10,7 @@ import grpc.aio
 from amdgpu_dra.api.errors import HostError, UsageError
 from amdgpu_dra.edge.kubelet.dra import DraService, Handler
 from amdgpu_dra.edge.kubelet.registration import RegistrationService
+from amdgpu_dra.edge.kubelet.watch import ResourceHealth
 
 # sun_path has 108 bytes with its end.
 _LONGEST_PATH = 107
@@ -34,7 +35,9 @@ class Sockets:
 class KubeletServer:
     """Serves the kubelet. Start the DRA service first, then the registration: the kubelet calls at once."""
 
-    def __init__(self, driver: str, sockets: Sockets, *, prepare: Handler, unprepare: Handler) -> None:
+    def __init__(
+        self, driver: str, sockets: Sockets, *, prepare: Handler, unprepare: Handler, health: ResourceHealth
+    ) -> None:
         """Raises UsageError if a path is too long for a socket."""
         self.sockets = sockets
         for path, flag in (
@@ -50,7 +53,7 @@ class KubeletServer:
                 )
         self.registration = RegistrationService(driver, sockets.dra)
         self._dra = grpc.aio.server(options=_OPTIONS)
-        self._dra.add_generic_rpc_handlers(DraService(prepare, unprepare).handlers())
+        self._dra.add_generic_rpc_handlers(DraService(prepare, unprepare).handlers() + health.handlers())
         self._registrar = grpc.aio.server()
         self._registrar.add_generic_rpc_handlers([self.registration.handler()])
         self._listening: list[str] = []
@@ -99,7 +102,10 @@ class KubeletServer:
         return None
 
     async def stop(self, grace: float) -> None:
-        """Leaves the kubelet's sight first, then lets calls in flight end, `grace` seconds at most."""
+        """Leaves the kubelet's sight first, then lets calls in flight end, `grace` seconds at most.
+
+        A stream of reports is such a call, and ends with what it watches.
+        """
         for channel in self._channels.values():
             await channel.close(None)
         await self._registrar.stop(0)

@@ -1,15 +1,20 @@
 """Finds a plugin by its registration socket and calls it, with the kubelet's deadlines and checks."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
 import grpc.aio
 from kubelet.dra.v1 import dra_pb2, dra_pb2_grpc
+from kubelet.health.v1 import health_pb2
+from kubelet.health.v1alpha1 import health_pb2 as health_v1alpha1
 from kubelet.pluginregistration.v1 import registration_pb2, registration_pb2_grpc
 
 _KNOWN = ("v1.DRAPlugin", "v1beta1.DRAPlugin")
 _CALL_SECONDS = 45
+_HEALTH: dict[str, ModuleType] = {"v1": health_pb2, "v1alpha1": health_v1alpha1}
 
 
 class KubeletError(Exception):
@@ -68,6 +73,29 @@ class FakeKubelet:
             wait_for_ready=True,
         )
         return _checked(response, claims)
+
+    async def watch(self, version: str = "v1") -> AsyncGenerator[dict[str, Any]]:
+        """Name -> health of each report, as the stream of that version brings them; ends with it.
+
+        Raises:
+            KubeletError: a report has a device twice, or of another pool than the first.
+        """
+        messages = _HEALTH[version]
+        if self._channel is None:
+            raise KubeletError("not connected")
+        stream = self._channel.unary_stream(
+            f"/{version}.DRAResourceHealth/NodeWatchResources",
+            messages.NodeWatchResourcesRequest.SerializeToString,
+            messages.NodeWatchResourcesResponse.FromString,
+        )(messages.NodeWatchResourcesRequest(), wait_for_ready=True)
+        try:
+            async for report in stream:
+                found = {item.device.device_name: item for item in report.devices}
+                if len(found) != len(report.devices) or len({item.device.pool_name for item in report.devices}) > 1:
+                    raise KubeletError(f"a device twice, or pools mixed: {report}")
+                yield found
+        finally:
+            stream.cancel()
 
     async def close(self) -> None:
         """Closes the connection."""
