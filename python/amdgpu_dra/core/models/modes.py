@@ -4,7 +4,9 @@ from collections.abc import Mapping
 
 COMPUTE_MODES = ("SPX", "DPX", "TPX", "QPX", "CPX")
 
-_FIXED = {"SPX": 1, "DPX": 2, "TPX": 3, "QPX": 4}
+# Partitions of a mode; CPX makes one of each XCC.
+FIXED_COUNTS = {"SPX": 1, "DPX": 2, "TPX": 3, "QPX": 4}
+PER_XCC = "CPX"
 # gfx target -> compute mode -> memory modes that go with it. TPX under NPS4 exists on APUs only.
 _MEMORY_MODES = {
     "gfx942": {
@@ -30,7 +32,7 @@ def memory_rule(gfx: str) -> Mapping[str, tuple[str, ...]] | None:
 
 def partition_count(mode: str | None, xccs: int) -> int:
     """How many partitions a compute mode makes of so many XCCs; one where there are no modes."""
-    return 1 if mode is None else _FIXED.get(mode, xccs)
+    return 1 if mode is None else FIXED_COUNTS.get(mode, xccs)
 
 
 def legal_modes(gfx: str, xccs: int, memory_mode: str, *, apu: bool = False) -> tuple[str, ...]:

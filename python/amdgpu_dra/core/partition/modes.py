@@ -1,16 +1,12 @@
 """Compute modes of a GPU as sysfs lists them: which are legal now, and into how many partitions each cuts it."""
 
 from amdgpu_dra.core.gpu import Gpu
-from amdgpu_dra.core.models import memory_rule
-
-# Partitions of a mode; CPX makes one of each XCC.
-COUNTS = {"SPX": 1, "DPX": 2, "TPX": 3, "QPX": 4}
-PER_XCC = "CPX"
+from amdgpu_dra.core.models import FIXED_COUNTS, PER_XCC, memory_rule
 
 
 def partition_count(mode: str, xccs: int) -> int | None:
     """How many partitions a mode makes of a GPU with so many XCCs; None if it cannot be cut so."""
-    count = xccs if mode == PER_XCC else COUNTS.get(mode)
+    count = xccs if mode == PER_XCC else FIXED_COUNTS.get(mode)
     return count if count and xccs > 0 and xccs % count == 0 else None
 
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from amdgpu_dra.core.gpu import Gpu, Partition
-from amdgpu_dra.core.partition.modes import COUNTS, PER_XCC, legal_modes, partition_count
+from amdgpu_dra.core.models import FIXED_COUNTS, PER_XCC
+from amdgpu_dra.core.partition.modes import legal_modes, partition_count
 
 # The driver keeps 16 MiB, at the end of the highest memory range (amdgpu_gmc.c).
 _RESERVED = 16 << 20
@@ -45,7 +46,7 @@ def count_now(gpu: Gpu) -> int | None:
         return None
     shown, first = len(gpu.partitions), gpu.partitions[0]
     if gpu.compute_mode != PER_XCC:
-        return COUNTS.get(gpu.compute_mode)
+        return FIXED_COUNTS.get(gpu.compute_mode)
     if gpu.vram and first.memory and gpu.memory_alloc_mode != _SHARED and not first.unified_memory:
         return max(shown, round(gpu.vram / first.memory))
     return shown
