@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from amdgpu_dra.core.cel.checker import Checked
 from amdgpu_dra.core.cel.device_sizes import size_at
-from amdgpu_dra.core.cel.estimate_calls import PATTERN, TRAVERSAL, Estimate, Operand, library_estimate
+from amdgpu_dra.core.cel.estimate_calls import Estimate, Operand, library_estimate
 from amdgpu_dra.core.cel.kinds import CelType
 from amdgpu_dra.core.cel.overloads import Overload
+from amdgpu_dra.core.cel.prices import LIST_COST, MAP_COST, PATTERN, STRUCT_COST, TRAVERSAL
 from amdgpu_dra.core.cel.ranges import ONE, UNKNOWN, Range, fixed
 from amdgpu_dra.core.cel.syntax import ACCU, Call, Comprehension, Ident, ListOf, Literal, MapOf, Node, Select, Struct
 from amdgpu_dra.core.cel.values import MAX_UINT
@@ -14,7 +15,7 @@ from amdgpu_dra.core.cel.values import MAX_UINT
 __all__ = ["estimate"]
 
 _NOTHING = Range()
-_LIST_COST, _MAP_COST, _STRUCT_COST = fixed(10), fixed(30), fixed(40)
+_LIST_COST, _MAP_COST, _STRUCT_COST = fixed(LIST_COST), fixed(MAP_COST), fixed(STRUCT_COST)
 _SCALARS = frozenset({"bool", "double", "duration", "int", "timestamp", "uint"})
 _EMPTY = Range(MAX_UINT, 0)
 _ORDERINGS = frozenset(

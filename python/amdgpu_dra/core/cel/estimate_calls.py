@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 from amdgpu_dra.core.cel.device_sizes import size_at
 from amdgpu_dra.core.cel.kinds import CelType
+from amdgpu_dra.core.cel.prices import LIST_CALLS, LIST_COST, PATTERN, TRAVERSAL, UNIT_CALLS
 from amdgpu_dra.core.cel.ranges import ONE, UNKNOWN, Range, fixed
 from amdgpu_dra.core.cel.syntax import Literal, Node
 from amdgpu_dra.core.cel.values import MAX_UINT
 
-__all__ = ["PATTERN", "TRAVERSAL", "Estimate", "Operand", "library_estimate"]
+__all__ = ["Estimate", "Operand", "library_estimate"]
 
-TRAVERSAL, PATTERN = 0.1, 0.25
-_LIST_COST = fixed(10)
+_LIST_COST = fixed(LIST_COST)
 _LONGEST_FORMAT, _LONGEST_FORMAT_PATTERN = 64, 128
 _ADDRESS = Range(4, 16)
 
@@ -285,37 +285,11 @@ _BY_NAME: dict[str, Estimator] = {
             "reason",
             "error",
             "errored",
-            "masked",
-            "prefixLength",
-            "family",
-            "isUnspecified",
-            "isLoopback",
-            "isLinkLocalMulticast",
-            "isLinkLocalUnicast",
-            "isGlobalUnicast",
-            "format.named",
-            "sign",
-            "asInteger",
-            "isInteger",
-            "asApproximateFloat",
-            "isGreaterThan",
-            "isLessThan",
-            "compareTo",
-            "add",
-            "sub",
-            "major",
-            "minor",
-            "patch",
-            "getScheme",
-            "getHostname",
-            "getHost",
-            "getPort",
-            "getEscapedPath",
-            "getQuery",
+            *UNIT_CALLS,
         ],
         _nominal,
     ),
-    **dict.fromkeys(["isSorted", "sum", "max", "min", "indexOf", "lastIndexOf", "includes"], _over_list),
+    **dict.fromkeys(LIST_CALLS, _over_list),
     "url": _parsed(keeps_size=True),
     **dict.fromkeys(["cidr", "isIP", "isCIDR", "quantity", "isQuantity", "semver", "isSemver"], _parsed()),
     **dict.fromkeys(["lowerAscii", "upperAscii", "substring", "trim"], _transformed),

@@ -13,7 +13,7 @@ from amdgpu_dra.core.cel.environment import Environment
 from amdgpu_dra.core.cel.errors import CelRuntimeError, no_such_overload
 from amdgpu_dra.core.cel.frames import DEVICE, FIRST_LOCAL, Frame, Run, Step, charge, constant, reader
 from amdgpu_dra.core.cel.loops import Loop, bind, collect, fold, quantify
-from amdgpu_dra.core.cel.runtime_cost import LIST_COST, MAP_COST, STRUCT_COST
+from amdgpu_dra.core.cel.prices import LIST_COST, MAP_COST, STRUCT_COST
 from amdgpu_dra.core.cel.syntax import Call, Comprehension, Entry, Ident, ListOf, Literal, MapOf, Node, Select, Struct
 from amdgpu_dra.core.cel.values import Optional, Value, map_key
 

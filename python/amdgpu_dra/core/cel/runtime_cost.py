@@ -3,45 +3,12 @@
 import math
 
 from amdgpu_dra.core.cel.nameformats import Format
+from amdgpu_dra.core.cel.prices import LIST_CALLS, LIST_COST, PATTERN, TRAVERSAL, UNIT_CALLS
 from amdgpu_dra.core.cel.values import MAX_UINT, Opaque, Optional, Value, size_of
 
-__all__ = ["LIST_COST", "MAP_COST", "STRUCT_COST", "Cancelled", "Meter", "call_cost"]
+__all__ = ["Cancelled", "Meter", "call_cost"]
 
-LIST_COST, MAP_COST, STRUCT_COST = 10, 30, 40
-_TRAVERSAL, _PATTERN = 0.1, 0.25
-
-_ONE = frozenset(
-    [
-        "masked",
-        "prefixLength",
-        "family",
-        "isUnspecified",
-        "isLoopback",
-        "isLinkLocalMulticast",
-        "isLinkLocalUnicast",
-        "isGlobalUnicast",
-        "format.named",
-        "sign",
-        "asInteger",
-        "isInteger",
-        "asApproximateFloat",
-        "isGreaterThan",
-        "isLessThan",
-        "compareTo",
-        "add",
-        "sub",
-        "major",
-        "minor",
-        "patch",
-        "getScheme",
-        "getHostname",
-        "getHost",
-        "getPort",
-        "getEscapedPath",
-        "getQuery",
-    ]
-)
-_WHOLE_LIST = frozenset(["isSorted", "sum", "max", "min", "indexOf", "lastIndexOf", "includes"])
+_ONE, _WHOLE_LIST = frozenset(UNIT_CALLS), frozenset(LIST_CALLS)
 _SCAN = frozenset(
     [
         "url",
@@ -92,7 +59,7 @@ class Meter:
             raise Cancelled
 
 
-def _scan(size: int, factor: float = _TRAVERSAL) -> int:
+def _scan(size: int, factor: float = TRAVERSAL) -> int:
     return math.ceil(size * factor)
 
 
@@ -122,7 +89,7 @@ def _self_compare(items: Value) -> int:
     size = size_of(items)
     factor = 2.0
     if isinstance(items, tuple) and items and isinstance(items[0], (str, bytes)):
-        factor += _TRAVERSAL
+        factor += TRAVERSAL
     return min(MAX_UINT, int(size * size * factor)) + 1 + LIST_COST
 
 
@@ -134,9 +101,9 @@ def _kubernetes_cost(function: str, overload: str, args: list[Value], result: Va
     if function in _SCAN:
         return _scan(_plain_size(args[0]))
     if function in _TWICE:
-        return _scan(_plain_size(args[0]), 2 * _TRAVERSAL)
+        return _scan(_plain_size(args[0]), 2 * TRAVERSAL)
     if function == "join":
-        return _scan(_plain_size(result), 2 * _TRAVERSAL)
+        return _scan(_plain_size(result), 2 * TRAVERSAL)
     if function in {"find", "findAll"}:
         return _search(_plain_size(args[0]), _plain_size(args[1]))
     if function in {"containsIP", "containsCIDR"}:
@@ -152,9 +119,9 @@ def _plain_size(value: Value) -> int:
 
 def _traversal(value: Value) -> int:
     if isinstance(value, str):
-        return int(len(value.encode()) * _TRAVERSAL)
+        return int(len(value.encode()) * TRAVERSAL)
     if isinstance(value, bytes):
-        return int(len(value) * _TRAVERSAL)
+        return int(len(value) * TRAVERSAL)
     if isinstance(value, tuple):
         return sum(map(_traversal, value))
     if isinstance(value, dict):
@@ -163,7 +130,7 @@ def _traversal(value: Value) -> int:
 
 
 def _search(text: int, pattern: int) -> int:
-    return math.ceil((1.0 + text) * _TRAVERSAL) * math.ceil(pattern * _PATTERN)
+    return math.ceil((1.0 + text) * TRAVERSAL) * math.ceil(pattern * PATTERN)
 
 
 def _containment(overload: str, args: list[Value]) -> int:
