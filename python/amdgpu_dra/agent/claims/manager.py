@@ -116,10 +116,10 @@ class ClaimManager:
         """
         async with self._turns.take(uid):
             document = await asyncio.to_thread(self._cdi.read, uid)
-            finding = judge(self._held.find(uid), document, self._held)
+            kept = self._held.find(uid)
+            finding = judge(kept, document, self._held)
             if finding is None or not finding.effects:
                 return finding
-            kept = self._held.find(uid)
             if kept is None and finding.record is not None:
                 # With no wait since the check for conflicts, as in `_admit`.
                 self._held.put(finding.record)

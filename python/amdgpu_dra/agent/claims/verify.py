@@ -54,17 +54,17 @@ class Verifier:
         except DriverError as error:
             _LOG.error("claims are not verified: %s", error)
             return
-        uids = dict.fromkeys([*(record.uid for record in self._claims.records), *documents])
+        names = {record.uid: (record.namespace, record.name) for record in self._claims.records}
+        uids = dict.fromkeys([*names, *documents])
         self._told = {uid: text for uid, text in self._told.items() if uid in uids}
         for uid in uids:
             try:
-                await self._look_at(uid, listing)
+                await self._look_at(uid, names.get(uid) or await self._name_in_document(uid), listing)
             except DriverError as error:
                 _LOG.error("claim UID %s is not verified: %s", uid, error)
 
-    async def _look_at(self, uid: str, listing: Listing) -> None:
+    async def _look_at(self, uid: str, name: tuple[str, str] | None, listing: Listing) -> None:
         # The API server may take its time: it is asked outside of the claim's turn. A UID that is gone stays gone.
-        name = await self._name_of(uid)
         known, claim = (False, None) if name is None else await self._ask(*name)
 
         def decide(record: Record | None, document: bytes | None, held: Holdings) -> Finding | None:
@@ -78,10 +78,7 @@ class Verifier:
         elif finding.effects or self._told.get(uid) != finding.detail:
             self._tell(uid, name, finding)
 
-    async def _name_of(self, uid: str) -> tuple[str, str] | None:
-        for record in self._claims.records:
-            if record.uid == uid:
-                return record.namespace, record.name
+    async def _name_in_document(self, uid: str) -> tuple[str, str] | None:
         document = await asyncio.to_thread(self._world.cdi.read, uid)
         return None if document is None else name_in(document)
 
