@@ -1,7 +1,7 @@
 """Joins agents and edges. The typed assignments let the type checker prove that each edge fulfils its port."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,7 +17,6 @@ from amdgpu_dra.agent.ports import (
     EventApi,
     Events,
     GpuTree,
-    Metrics,
     PartitionSwitch,
     RecordStore,
     SliceApi,
@@ -26,7 +25,7 @@ from amdgpu_dra.agent.publish import Publisher
 from amdgpu_dra.api.errors import UsageError
 from amdgpu_dra.apps.kubelet_plugin.adapters import SysfsModes, SysfsTree, SystemClock
 from amdgpu_dra.apps.kubelet_plugin.flags import Options
-from amdgpu_dra.apps.kubelet_plugin.meters import count_requests, put_generations, timed
+from amdgpu_dra.apps.kubelet_plugin.meters import Calls, count_requests, put_generations, timed
 from amdgpu_dra.core.slices import DRIVER
 from amdgpu_dra.edge.disk import CdiDirectory, RecordFiles
 from amdgpu_dra.edge.kube import Connection, KubeApi
@@ -63,74 +62,74 @@ def wire(options: Options) -> Plugin:
         UsageError: a flag cannot be right on this machine.
         HostError: a folder cannot be made.
     """
+    # What cannot be right is refused before a folder is made.
     _check_credentials(options)
     device_root = DeviceRoot(options.dev_root, allow_fake=options.allow_fake_device_nodes)
-    connection = Connection(options.kubeconfig)
-    kube = KubeApi(connection, driver=DRIVER, node=options.node_name)
-    tree = SysfsTree(options.sysfs_root)
-    claim_api: ClaimApi = kube
-    slice_api: SliceApi = kube
-    event_api: EventApi = kube
-    gpu_tree: GpuTree = tree
-    nodes: DeviceNodes = device_root
     sockets = Sockets.of(
         DRIVER,
         plugins=options.kubelet_plugins_directory_path,
         registrar=options.kubelet_registrar_directory_path,
     )
+    connection = Connection(options.kubeconfig)
+    kube = KubeApi(connection, driver=DRIVER, node=options.node_name)
+    slice_api: SliceApi = kube
+    event_api: EventApi = kube
     clock: Clock = SystemClock()
     publisher = Publisher(slice_api, clock, node=options.node_name, with_counters=options.dynamic_partitioning)
-    served = _metrics(options)
-    metrics: Metrics | None = served
+    metrics = _metrics(options)
     if metrics is not None:
         connection.on_request = count_requests(metrics)
         publisher.on_generation = partial(put_generations, metrics, publisher)
-    claims: ClaimManager | None = None
-
-    async def prepare(ids: Iterable[tuple[str, str, str]]) -> dict[str, Answer]:
-        return await _of(claims).prepare(ClaimRef(*ident) for ident in ids)
-
-    async def unprepare(ids: Iterable[tuple[str, str, str]]) -> dict[str, Answer]:
-        return await _of(claims).unprepare(ClaimRef(*ident) for ident in ids)
-
+    tree = SysfsTree(options.sysfs_root)
+    gpu_tree: GpuTree = tree
+    survey = Survey(gpu_tree)
+    events = EventQueue(event_api, clock)
+    switcher = _switcher(options, survey, clock, events)
+    paths = Paths(node=options.node_name, dev_root=options.dev_root, boot_id=_boot_id())
+    world = _world(options, kube, device_root, clock)
+    claims = ClaimManager(paths, world, survey, switcher)
     board = HealthBoard(clock, interval=options.rescan_interval)
     kubelet = KubeletServer(
         DRIVER,
         sockets,
-        prepare=timed(metrics, "Prepare", prepare),
-        unprepare=timed(metrics, "Unprepare", unprepare),
+        prepare=timed(metrics, "Prepare", _by_ref(claims.prepare)),
+        unprepare=timed(metrics, "Unprepare", _by_ref(claims.unprepare)),
         health=ResourceHealth(options.node_name, board.watch),
     )
-    store: RecordStore = RecordFiles(f"{options.kubelet_plugins_directory_path}/{DRIVER}/claims")
-    cdi: CdiFolder = CdiDirectory(options.cdi_root)
-    paths = Paths(node=options.node_name, dev_root=options.dev_root, boot_id=_boot_id())
-    world = World(api=claim_api, nodes=nodes, store=store, cdi=cdi, clock=clock)
-    survey = Survey(gpu_tree)
-    queue = EventQueue(event_api, clock)
-    switcher = _switcher(options, survey, clock, queue)
-    claims = ClaimManager(paths, world, survey, switcher)
-    health = HealthServer(
-        {
-            "": kubelet.find_problem,
-            "liveness": kubelet.find_problem,
-            "readiness": _readiness(kubelet, publisher),
-        }
-    )
+    checks = {"": kubelet.find_problem, "liveness": kubelet.find_problem, "readiness": _readiness(kubelet, publisher)}
     return Plugin(
         tree=tree,
         survey=survey,
         switcher=switcher,
-        events=queue,
+        events=events,
         clock=clock,
         claims=claims,
-        verifier=Verifier(paths, world, survey, claims, queue),
+        verifier=Verifier(paths, world, survey, claims, events),
         publisher=publisher,
         board=board,
         kubelet=kubelet,
-        health=health,
+        health=HealthServer(checks),
         connection=connection,
-        metrics=served,
+        metrics=metrics,
     )
+
+
+def _world(options: Options, kube: KubeApi, device_root: DeviceRoot, clock: Clock) -> World:
+    """What claims are carried out on."""
+    api: ClaimApi = kube
+    nodes: DeviceNodes = device_root
+    store: RecordStore = RecordFiles(f"{options.kubelet_plugins_directory_path}/{DRIVER}/claims")
+    cdi: CdiFolder = CdiDirectory(options.cdi_root)
+    return World(api=api, nodes=nodes, store=store, cdi=cdi, clock=clock)
+
+
+def _by_ref(call: Callable[[Iterable[ClaimRef]], Awaitable[Mapping[str, Answer]]]) -> Calls:
+    """A call of the claims' in the kubelet's words."""
+
+    async def called(ids: Iterable[tuple[str, str, str]]) -> Mapping[str, Answer]:
+        return await call(ClaimRef(*ident) for ident in ids)
+
+    return called
 
 
 def _metrics(options: Options) -> "MetricsServer | None":
@@ -147,12 +146,6 @@ def _switcher(options: Options, survey: Survey, clock: Clock, events: Events) ->
     files = ModeFiles(options.sysfs_root, dev_root=options.dev_root, same_pids=same_pids)
     modes: PartitionSwitch = SysfsModes(files)
     return Switcher(survey, modes, clock, events, idle_mode=options.idle_mode)
-
-
-def _of(claims: ClaimManager | None) -> ClaimManager:
-    if claims is None:
-        raise RuntimeError("called before it was wired")
-    return claims
 
 
 def _check_credentials(options: Options) -> None:
