@@ -29,33 +29,20 @@ def _published(*, counters: bool) -> tuple[list[dict[str, Any]], str]:
         with tempfile.TemporaryDirectory(prefix="amdgpu-", dir="/tmp") as folder:
             work = Path(folder)
             write_tree(render(read_fleet("mi300x-8-spx")), work / "tree", nodes=False)
-            command, environment = assemble(work)
+            setting = Setting.of(work, assemble(work), NODE)
             gates = f"{COUNTERS}={str(counters).lower()}"
             async with asyncio.timeout(150), real_api(binaries, work, gates=gates) as (address, token):
                 write_kubeconfig(work / "kubeconfig", address, token)
-                setting = Setting(
-                    command=command,
-                    environment=environment,
-                    work=work,
-                    tree=work / "tree",
-                    kubeconfig=work / "kubeconfig",
-                    node=NODE,
-                )
                 async with Client(address, token) as client:
                     await client.make_node(NODE)
                     plugin = await start_plugin(setting, *FLAGS)
                     try:
-                        while not _complete(slices := await client.slices()):
-                            await asyncio.sleep(0.05)
+                        slices = await client.wait_complete()
                     finally:
                         await plugin.stop()
                     return slices, plugin.log.read_text()
 
     return asyncio.run(run())
-
-
-def _complete(slices: list[dict[str, Any]]) -> bool:
-    return bool(slices) and len(slices) == slices[0]["spec"]["pool"]["resourceSliceCount"]
 
 
 def test_counters_are_found_where_the_server_keeps_them() -> None:

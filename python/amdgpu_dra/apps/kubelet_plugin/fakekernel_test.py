@@ -34,18 +34,10 @@ async def _until_said(plugin: Plugin, text: str) -> None:
 
 
 async def _tell(node: Mounted, work: Path, api: FakeApi) -> None:
-    command, environment = assemble(work / "program")
+    setting = Setting.of(work, assemble(work / "program"), NODE, tree=node.at)
     write_kubeconfig(work / "kubeconfig", api.address)
     async with Client(api.address) as client:
         await client.make_node(NODE)
-        setting = Setting(
-            command=command,
-            environment=environment,
-            work=work,
-            tree=node.at,
-            kubeconfig=work / "kubeconfig",
-            node=NODE,
-        )
         plugin = await start_plugin(setting, *FLAGS)
         await _until(client, {"whole": 8})
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from amdgpu_dra.testing.demo.allocate import CLASSES, Wish
+from amdgpu_dra.core.explain import CLASSES
+from amdgpu_dra.testing.demo.allocate import Wish
 
 _ROOT = Path(__file__).parents[4]
 _KNOWN = {
@@ -80,4 +81,6 @@ def test_demo() -> None:
     ]
     found = [text for wish in wishes for text in _selectors(wish.spec)]
     assert len(found) == len(wishes)
-    assert [text for text in [*CLASSES.values(), *found] if text not in _KNOWN] == []
+    classes = [text for item in CLASSES for text in _selectors(item)]
+    assert len(classes) == len(CLASSES)
+    assert [text for text in [*classes, *found] if text not in _KNOWN] == []

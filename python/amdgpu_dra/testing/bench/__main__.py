@@ -52,18 +52,10 @@ async def measure(work: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     tree = render(fleet)
     write_tree(tree, work / "tree", nodes=False)
     devices = sum(len(gpu.partitions) for gpu in parse(tree).gpus)
-    command, environment = assemble(work)
+    setting = Setting.of(work, assemble(work), NODE)
     async with _api(work) as (kind, address, token), Client(address, token) as client:
         write_kubeconfig(work / "kubeconfig", address, token)
         await client.make_node(NODE)
-        setting = Setting(
-            command=command,
-            environment=environment,
-            work=work,
-            tree=work / "tree",
-            kubeconfig=work / "kubeconfig",
-            node=NODE,
-        )
         figures: dict[str, Any] = {"api": kind, "fleet": fleet.name, "devices": devices}
         starts = []
         for _ in range(arguments.starts - 1):

@@ -48,14 +48,7 @@ class Demo:
     async def _on_node(self, command: list[str], environment: dict[str, str]) -> bool:
         await self._api.start()
         write_kubeconfig(self._work / "kubeconfig", self._api.address)
-        setting = Setting(
-            command=command,
-            environment=environment,
-            work=self._work,
-            tree=self._work / "tree",
-            kubeconfig=self._work / "kubeconfig",
-            node=NODE,
-        )
+        setting = Setting.of(self._work, (command, environment), NODE)
         async with Client(self._api.address) as client:
             await client.make_node(NODE)
             start = time.perf_counter()
@@ -75,8 +68,7 @@ class Demo:
         info = await kubelet.register(DRIVER)
         registered = time.perf_counter() - start
         async with asyncio.timeout(20):
-            while not _complete(slices := await client.slices()):
-                await asyncio.sleep(0.01)
+            slices = await client.wait_complete()
         published = time.perf_counter() - start
         self._console.print(
             f"Plugin registered after {registered:.2f} s ({', '.join(info.supported_versions)}), "
@@ -156,10 +148,6 @@ class Demo:
         devices = [result["device"] for result in allocation["devices"]["results"]]
         show_claim(self._console, wish, devices, edits, times)
         return claim
-
-
-def _complete(slices: list[dict[str, Any]]) -> bool:
-    return bool(slices) and len(slices) == slices[0]["spec"]["pool"]["resourceSliceCount"]
 
 
 def _dynamic(wanted: str) -> bool:

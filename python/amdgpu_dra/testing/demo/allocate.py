@@ -15,11 +15,7 @@ from amdgpu_dra.core.allocate import (
     decode_node,
     decode_slice,
 )
-
-CLASSES = {
-    "gpu.amd.com": "device.driver == 'gpu.amd.com'",
-    "whole.gpu.amd.com": "device.driver == 'gpu.amd.com' && device.attributes['gpu.amd.com'].type == 'amdgpu'",
-}
+from amdgpu_dra.core.explain import CLASSES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,13 +83,9 @@ def allocate(
     allocator = Allocator(
         Features(),
         AllocatedState.of_claims(held),
-        [decode_class(_device_class(name, text)) for name, text in CLASSES.items()],
+        [decode_class(item) for item in CLASSES],
         Inventory([decode_slice(item) for item in slices]),
     )
     claim = {"metadata": {"name": wish.name, "namespace": "default", "uid": wish.name}, "spec": wish.spec}
     outcome = allocator.allocate(decode_node({"metadata": {"name": node}}), [decode_claim(claim)])
     return outcome.results[0] if isinstance(outcome, Allocated) else None
-
-
-def _device_class(name: str, expression: str) -> dict[str, Any]:
-    return {"metadata": {"name": name}, "spec": {"selectors": [{"cel": {"expression": expression}}]}}

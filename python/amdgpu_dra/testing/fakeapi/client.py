@@ -1,5 +1,6 @@
 """A small client for what tests make and read."""
 
+import asyncio
 from types import TracebackType
 from typing import Any, Self
 
@@ -50,6 +51,12 @@ class Client:
         items: list[dict[str, Any]] = found["items"]
         return sorted(items, key=lambda item: str(item["metadata"]["name"]))
 
+    async def wait_complete(self) -> list[dict[str, Any]]:
+        """All slices, once they are a whole pool: every one of one generation."""
+        while not _complete(slices := await self.slices()):
+            await asyncio.sleep(0.01)
+        return slices
+
     async def make_claim(self, name: str, spec: dict[str, Any], allocation: dict[str, Any] | None) -> dict[str, Any]:
         """A claim in `default`, allocated as the scheduler would have written it."""
         path = CLAIMS.format(namespace="default")
@@ -73,6 +80,11 @@ class Client:
         """Deletes a claim of `default`, past its finalizers."""
         path = f"{CLAIMS.format(namespace='default')}/{name}"
         await self.call("DELETE", path)
+
+
+def _complete(slices: list[dict[str, Any]]) -> bool:
+    pools = [item["spec"]["pool"] for item in slices]
+    return bool(pools) and all(pool == pools[0] | {"resourceSliceCount": len(pools)} for pool in pools)
 
 
 def allocation_of(node: str, results: list[tuple[str, str]]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,28 @@ class Setting:
     tree: Path
     kubeconfig: Path
     node: str
+
+    @classmethod
+    def of(
+        cls, work: Path, program: tuple[list[str], Mapping[str, str]], node: str, *, tree: Path | None = None
+    ) -> Self:
+        """With everything in one folder: `tree`, unless it is elsewhere, and `kubeconfig`.
+
+        Args:
+            work: the folder.
+            program: command and environment, as `assemble` gives them.
+            node: its name.
+            tree: where the fake tree is.
+        """
+        command, environment = program
+        return cls(
+            command=command,
+            environment=environment,
+            work=work,
+            tree=tree or work / "tree",
+            kubeconfig=work / "kubeconfig",
+            node=node,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

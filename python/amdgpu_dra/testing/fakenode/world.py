@@ -49,9 +49,7 @@ class World:
     async def published(self) -> list[dict[str, Any]]:
         """The slices, once there are any, and all of one generation."""
         async with asyncio.timeout(20):
-            while not _complete(slices := await self.client.slices()):
-                await asyncio.sleep(0.01)
-        return slices
+            return await self.client.wait_complete()
 
     async def devices(self) -> list[dict[str, Any]]:
         """The published devices."""
@@ -69,11 +67,6 @@ class World:
     async def obey(self, line: str) -> str:
         """The fake kernel's answer to a control line."""
         return await asyncio.to_thread(self.kernel.send, line)
-
-
-def _complete(slices: list[dict[str, Any]]) -> bool:
-    pools = [item["spec"]["pool"] for item in slices]
-    return bool(pools) and all(pool == pools[0] | {"resourceSliceCount": len(pools)} for pool in pools)
 
 
 @cache
@@ -102,14 +95,7 @@ async def make_world(fleet: str, *, dynamic: bool) -> AsyncIterator[World]:
         ):
             write_kubeconfig(work / "kubeconfig", api.address)
             await client.make_node(NODE)
-            setting = Setting(
-                command=command,
-                environment=environment,
-                work=work,
-                tree=work / "tree",
-                kubeconfig=work / "kubeconfig",
-                node=NODE,
-            )
+            setting = Setting.of(work, (command, environment), NODE)
             control = Control(str(work / "tree" / CONTROL))
             world = World(setting=setting, api=api, client=client, kernel=control)
             try:
