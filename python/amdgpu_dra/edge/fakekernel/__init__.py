@@ -10,7 +10,6 @@ from amdgpu_dra.edge.fakekernel.mount import (
     check_free,
     mount,
     unmount,
-    unmount_stale,
     why_no_kernel,
 )
 from amdgpu_dra.edge.fakekernel.node import Node
@@ -26,6 +25,5 @@ __all__ = [
     "check_free",
     "mount",
     "unmount",
-    "unmount_stale",
     "why_no_kernel",
 ]

@@ -100,11 +100,11 @@ def unmount_stale(folder: str) -> bool:
 
 
 def _library() -> Any:
-    if os.geteuid() != 0 or not os.access(_FUSE, os.R_OK | os.W_OK):
+    if reason := why_no_kernel():
         raise HostError(
             _FUSE,
             expected="root, and the device of FUSE to read and write",
-            found=f"user {os.geteuid()}, " + ("the device" if os.path.exists(_FUSE) else "no such device"),
+            found=f"{reason}; user {os.geteuid()}, " + ("the device" if os.path.exists(_FUSE) else "no such device"),
             action="run as root, load the fuse module, or use `fakegpu render` for a tree that cannot be written",
         )
     try:

@@ -30,7 +30,7 @@ class Demo:
 
     def __init__(self, console: Console, work: Path, fleet: str, *, dynamic: bool) -> None:
         self._console, self._work, self._dynamic = console, work, dynamic
-        self._fleet = read_fleet(fleet)
+        self._given, self._fleet = fleet, read_fleet(fleet)
         self._api = FakeApi()
         self._held: list[dict[str, Any]] = []
 
@@ -38,7 +38,7 @@ class Demo:
         """Whether everything went well and nothing was left behind."""
         command, environment = assemble(self._work)
         delay = 0.3 if self._dynamic else None
-        node = fake_node(self._fleet, self._work / "tree", command, environment, delay=delay)
+        node = fake_node(self._given, self._work / "tree", command, environment, delay=delay)
         async with node:
             how = "on a fake kernel" if self._dynamic else "rendered"
             name = f"[bold]{self._fleet.name}[/bold]"

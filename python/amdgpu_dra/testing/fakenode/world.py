@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from amdgpu_dra.edge.fakekernel import CONTROL, Control
-from amdgpu_dra.edge.faketree import read_fleet
 from amdgpu_dra.testing.fakeapi import Client, FakeApi, write_kubeconfig
 from amdgpu_dra.testing.fakeapi.client import allocation_of
 from amdgpu_dra.testing.fakekubelet import FakeKubelet, Plugin, Setting, assemble, start_plugin
@@ -89,7 +88,7 @@ async def make_world(fleet: str, *, dynamic: bool) -> AsyncIterator[World]:
         command, environment = _program()
         api = FakeApi()
         async with (
-            fake_node(read_fleet(fleet), work / "tree", command, environment, delay=0.0 if dynamic else None),
+            fake_node(fleet, work / "tree", command, environment, delay=0.0 if dynamic else None),
             _serving(api),
             Client(api.address) as client,
         ):
