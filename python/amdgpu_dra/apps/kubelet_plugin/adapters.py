@@ -40,13 +40,12 @@ class SysfsTree:
     def __init__(self, root: str) -> None:
         self.root = root
 
-    def read(self, without_modes: frozenset[PciAddress] = frozenset()) -> Inventory:
-        """The inventory now. Raises HostError."""
-        return parse(read_tree(self.root, without_modes={str(address) for address in without_modes}))
-
     async def read_inventory(self, *, without_modes: frozenset[PciAddress] = frozenset()) -> Inventory:
-        """The same, without holding up other calls."""
-        return await asyncio.to_thread(self.read, without_modes)
+        """The inventory now. Raises HostError."""
+        return await asyncio.to_thread(self._read, {str(address) for address in without_modes})
+
+    def _read(self, without_modes: set[str]) -> Inventory:
+        return parse(read_tree(self.root, without_modes=without_modes))
 
     async def find_generation(self) -> int | None:
         """KFD's count of nodes that came and went."""

@@ -58,9 +58,7 @@ class Runner:
         held = plugin.claims.load()
         if held:
             _LOG.info("took over %d claims", len(held))
-        inventory = plugin.tree.read()
-        plugin.board.note_look()
-        plugin.survey.take(inventory)
+        await plugin.survey.refresh()
         await plugin.kubelet.start_dra()
         await plugin.kubelet.start_registration()
         if self._options.healthcheck_port >= 0:
