@@ -145,14 +145,15 @@ def test_without_a_driver_all_are_unhealthy() -> None:
 
 
 def test_a_partition_that_loses_its_render_node_says_so() -> None:
-    """It is withheld with that reason, its neighbours on the same GPU are healthy."""
+    """Two are withheld, each with its own reason; their neighbours on the same GPU are healthy."""
     inventory = parse(_in_modes("CPX"))
     (gpu,) = inventory.gpus
-    parts = tuple(replace(part, render=None if part.index == 3 else part.render) for part in gpu.partitions)
+    parts = tuple(replace(part, render=None if part.index in (3, 5) else part.render) for part in gpu.partitions)
     found = _look(replace(inventory, gpus=(replace(gpu, partitions=parts),)), _look(inventory))
 
-    assert [item.health == Health.UNHEALTHY for item in found] == [index == 3 for index in range(8)]
-    assert found[3].message.startswith("partition 3 of GPU 0000:05:00.0: withheld, NoRenderNode")
+    assert [item.health == Health.UNHEALTHY for item in found] == [index in (3, 5) for index in range(8)]
+    for index in (3, 5):
+        assert found[index].message.startswith(f"partition {index} of GPU 0000:05:00.0: withheld, NoRenderNode")
 
 
 def test_a_partition_of_a_mode_that_others_changed_has_gone() -> None:
@@ -178,3 +179,13 @@ def test_a_candidate_that_is_no_longer_offered_never_was_there() -> None:
     found = _look(tree, _look(tree, layout=DYNAMIC))
 
     assert [(item.name, item.health) for item in found] == [("gpu-0000-05-00-0", Health.HEALTHY)]
+
+
+def test_a_candidate_that_was_there_once_is_remembered() -> None:
+    """Partitions that a switch took away and that are then no longer offered have gone: they existed."""
+    cut = _look(_in_modes("CPX"), layout=DYNAMIC)
+    whole = _look(_in_modes("SPX"), cut, DYNAMIC)
+    found = _look(_in_modes("SPX"), whole)
+
+    assert {item.health for item in whole} == {Health.HEALTHY}
+    assert [item.health for item in found] == [Health.HEALTHY, *[Health.UNHEALTHY] * 8]
