@@ -10,14 +10,12 @@ from amdgpu_dra.api.errors import ClaimError, HostError
 from amdgpu_dra.api.resource import Claim, DeviceResult, OpaqueConfig
 from amdgpu_dra.core.cdi import CdiDevice, build_spec, cdi_id
 from amdgpu_dra.core.claims.guard import split_name
-from amdgpu_dra.core.devices import Listing, NodeDevice
+from amdgpu_dra.core.devices import Listing, NodeDevice, device_name
 from amdgpu_dra.core.gpu import DeviceNode, PciAddress
 from amdgpu_dra.core.slices import DRIVER
 from amdgpu_dra.core.switch import Switch
 
 _SHOWN = 8
-# Dashes in `gpu-0000-05-00-0`.
-_ADDRESS_PARTS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,10 +129,9 @@ def _instead(listing: Listing, name: str) -> str:
         of = siblings[0].gpu
         why = [item.detail for item in listing.withheld if f"{mode} of GPU {of.address}" == item.what]
         return f"GPU {of.address} in mode {of.compute_mode} and not {mode}" + "".join(f" ({text})" for text in why)
-    address = "{}:{}:{}.{}".format(*gpu.split("-")[1:]) if gpu.count("-") == _ADDRESS_PARTS else gpu
-    why = [f"{item.what}: {item.detail}" for item in listing.withheld if f"GPU {address}" in item.what]
-    if why:
-        return f"no device of GPU {address} ({why[0]})"
+    item = next((item for item in listing.withheld if device_name(item.gpu, None, 0) == gpu), None)
+    if item is not None:
+        return f"no device of GPU {item.gpu} ({item.what}: {item.detail})"
     names = [device.name for device in listing.devices]
     return (
         ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
