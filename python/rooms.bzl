@@ -26,6 +26,7 @@ PACKAGES = [
     "//python/amdgpu_dra/apps/cli",
     "//python/amdgpu_dra/apps/fakegpu",
     "//python/amdgpu_dra/apps/kubelet_plugin",
+    "//python/amdgpu_dra/core/admission",
     "//python/amdgpu_dra/core/allocate",
     "//python/amdgpu_dra/core/cdi",
     "//python/amdgpu_dra/core/cel",

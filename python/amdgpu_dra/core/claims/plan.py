@@ -85,7 +85,7 @@ def _check_configs(claim: Claim, where: str) -> None:
         raise ClaimError(
             where,
             expected="valid configurations of this driver",
-            found="; ".join(errors),
+            found="; ".join(map(str, errors)),
             action="correct the claim, its template or the DeviceClass, and make the claim anew",
         )
 

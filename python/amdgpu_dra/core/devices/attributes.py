@@ -19,13 +19,17 @@ LONGEST_TEXT = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attribute:
-    """A row: name, type for the docs, an example, what it means, and how it is read; None where it is not known."""
+    """A row: name, type for the docs, an example, what it means, and how it is read; None where it is not known.
+
+    `always`: every device has it, so that a selector may read it without asking first whether it is there.
+    """
 
     name: str
     kind: str
     example: str
     doc: str
     read: Callable[[NodeDevice], AttributeValue | None]
+    always: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +74,7 @@ ATTRIBUTES = (
         example="amdgpu",
         doc="`amdgpu` for a whole GPU, `amdgpu-partition` for a partition",
         read=lambda d: "amdgpu" if d.is_whole else "amdgpu-partition",
+        always=True,
     ),
     Attribute(
         name="productName",
@@ -141,6 +146,7 @@ ATTRIBUTES = (
         example="0000:05:00.0",
         doc="PCI address of the GPU; the same for all its partitions",
         read=lambda d: str(d.gpu.address),
+        always=True,
     ),
     Attribute(
         name="parentPciBusID",
@@ -148,6 +154,7 @@ ATTRIBUTES = (
         example="0000:05:00.0",
         doc="the GPU that the device is cut from, on whole GPUs the GPU itself: for constraints over partitions",
         read=lambda d: str(d.gpu.address),
+        always=True,
     ),
     Attribute(
         name="resource.kubernetes.io/pcieRoot",

@@ -40,6 +40,7 @@ def test_every_device_has_a_name_of_its_own_that_kubernetes_takes(fleet: FleetSp
         assert refused == ()
         assert all(value != "" for value in described.attributes.values())
         assert all(value > 0 for value in described.capacity.values())
+        assert {row.name for row in ATTRIBUTES if row.always} <= described.attributes.keys()
 
 
 @given(fleets())
