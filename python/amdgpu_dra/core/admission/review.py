@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from amdgpu_dra.api.config import FieldError, decode_config
+from amdgpu_dra.api.config import API_VERSION, FieldError, decode_config
 from amdgpu_dra.core.admission.places import HOLDERS, find_configs, find_requests, find_selectors
 from amdgpu_dra.core.admission.selectors import check_class, check_request
 from amdgpu_dra.core.admission.text import read_json
@@ -18,6 +18,7 @@ _OBJECT_KINDS = {
 # The API server cuts all warnings of a request at 4096 characters (warning.go).
 _MOST_WARNINGS, _LONGEST_WARNING = 12, 300
 _MOST_ERRORS = 32
+_MOST_SELECTED = 32 * 1024
 _INVALID = 422
 
 
@@ -53,6 +54,22 @@ def answer(text: bytes) -> dict[str, object]:
     if judgement.warnings:
         response["warnings"] = [warning[:_LONGEST_WARNING] for warning in judgement.warnings[:_MOST_WARNINGS]]
     return {"apiVersion": _VERSION, "kind": _KIND, "response": response}
+
+
+def find_defect() -> str | None:
+    """What is wrong with this judge itself, found by reviews whose answers are known; None while it is right."""
+    for parameters, allowed in _KNOWN:
+        config = {"opaque": {"driver": DRIVER, "parameters": parameters}}
+        found = judge({**_SAMPLE, "object": {"spec": {"devices": {"config": [config]}}}})
+        if (not found.errors) is not allowed:
+            return (
+                f"a configuration that is {'right' if allowed else 'wrong'} was {'refused' if allowed else 'allowed'}"
+            )
+    return None
+
+
+_KNOWN = (({"apiVersion": API_VERSION, "kind": "GpuConfig"}, True), ({"kind": "none"}, False))
+_SAMPLE = {"operation": "CREATE", "resource": {"group": "resource.k8s.io", "resource": "resourceclaims"}}
 
 
 def judge(request: Mapping[str, object]) -> Judgement:
