@@ -9,6 +9,8 @@ PACKAGES = [
     "//images/base",
     "//images/fakegpu",
     "//images/kubelet_plugin",
+    "//images/testing",
+    "//images/webhook",
     "//proto",
     "//python/amdgpu_dra",
     "//python/amdgpu_dra/agent/claims",

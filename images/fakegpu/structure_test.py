@@ -1,16 +1,14 @@
 """What is in the image of the fake kernel, and that it runs from its own root: no container engine is needed."""
 
-import json
 import os
-import stat
 import subprocess
 import tarfile
 from pathlib import Path
-from typing import Any
 
 import pytest
+from layout import Layout
 
-LAYOUT = Path("images/fakegpu/image")
+IMAGE = Layout("images/fakegpu/image")
 MOST_BYTES = 40 * 10**6
 # In a mount namespace of its own, so that nothing is left mounted whatever happens.
 MOUNT = """
@@ -31,38 +29,16 @@ ls "$0/run/gpu/sys" | wc -l
 """
 
 
-def _blob(digest: str) -> Path:
-    return LAYOUT / "blobs" / digest.replace(":", "/")
-
-
-def _manifest() -> Any:
-    (described,) = json.loads((LAYOUT / "index.json").read_text())["manifests"]
-    return json.loads(_blob(described["digest"]).read_text())
-
-
-def _config() -> Any:
-    return json.loads(_blob(_manifest()["config"]["digest"]).read_text())["config"]
-
-
 @pytest.fixture(name="root", scope="module")
 def _root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The image's files, unpacked in the order of its layers, with the devices that a privileged container has."""
-    if os.geteuid() != 0:
-        pytest.skip("changing the root needs root")
-    root = tmp_path_factory.mktemp("root")
-    for layer in _manifest()["layers"]:
-        with tarfile.open(_blob(layer["digest"])) as tar:
-            tar.extractall(root, filter="tar")
-    for name, major, minor in (("urandom", 1, 9), ("fuse", 10, 229)):
-        os.mknod(root / "dev" / name, 0o666 | stat.S_IFCHR, os.makedev(major, minor))
-    return root
+    """The image's files, with the devices that a privileged container has."""
+    return IMAGE.unpack_to_run(tmp_path_factory.mktemp("root"), ("fuse", 10, 229))
 
 
 def _run(root: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    environment = dict(pair.split("=", 1) for pair in _config()["Env"])
     return subprocess.run(
         ["unshare", "--mount", *command, str(root)],
-        env=environment | {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+        env=IMAGE.environment | {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
         capture_output=True,
         text=True,
         check=False,
@@ -72,21 +48,20 @@ def _run(root: Path, *command: str) -> subprocess.CompletedProcess[str]:
 
 def test_image_is_small() -> None:
     """All layers, compressed, are at most 40 MB: no gRPC, no API client."""
-    assert sum(layer["size"] for layer in _manifest()["layers"]) <= MOST_BYTES
+    assert IMAGE.size <= MOST_BYTES
 
 
 def test_configuration_says_what_runs() -> None:
     """The program is the entry point, and libfuse is where the image has it."""
-    config = _config()
-    library = dict(pair.split("=", 1) for pair in config["Env"])["FUSE_LIBRARY_PATH"]
-    with_library = [layer for layer in _manifest()["layers"] if _has(layer["digest"], library)]
+    library = IMAGE.environment["FUSE_LIBRARY_PATH"]
+    with_library = [layer for layer in IMAGE.manifest["layers"] if _has(layer["digest"], library)]
 
-    assert config["Entrypoint"] == ["/usr/bin/fakegpu"]
+    assert IMAGE.configuration["config"]["Entrypoint"] == ["/usr/bin/fakegpu"]
     assert len(with_library) == 1
 
 
 def _has(digest: str, path: str) -> bool:
-    with tarfile.open(_blob(digest)) as tar:
+    with tarfile.open(IMAGE.blob(digest)) as tar:
         return path.lstrip("/") in tar.getnames()
 
 

@@ -3,19 +3,15 @@
 import gzip
 import hashlib
 import json
-import os
 import re
-import stat
 import subprocess
-import tarfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from layout import Layout, programs
 
-LAYOUT = Path("images/kubelet_plugin/image")
+IMAGE = Layout("images/kubelet_plugin/image")
 MOST_BYTES = 75 * 10**6
 TEST_CODE = re.compile(r".*/(tests?|amdgpu_dra/testing)/.*|.*_test\.py|.*/lib-dynload/_?(ctypes_)?(test|xx).*")
 # A cluster that nobody serves: the plugin starts all the same, and waits for it.
@@ -33,89 +29,48 @@ print("loaded")
 """
 
 
-def _blob(digest: str) -> Path:
-    return LAYOUT / "blobs" / digest.replace(":", "/")
-
-
-def _read(digest: str) -> Any:
-    return json.loads(_blob(digest).read_text())
-
-
-def _manifest() -> Any:
-    (described,) = json.loads((LAYOUT / "index.json").read_text())["manifests"]
-    return _read(described["digest"])
-
-
-def _members() -> Iterator[tarfile.TarInfo]:
-    for layer in _manifest()["layers"]:
-        with tarfile.open(_blob(layer["digest"])) as tar:
-            yield from tar
-
-
 @pytest.fixture(name="root", scope="module")
 def _root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The image's files, unpacked in the order of its layers."""
-    root = tmp_path_factory.mktemp("root")
-    for layer in _manifest()["layers"]:
-        with tarfile.open(_blob(layer["digest"])) as tar:
-            tar.extractall(root, filter="tar")
-    return root
+    """The image's files."""
+    return IMAGE.unpack(tmp_path_factory.mktemp("root"))
 
 
 @pytest.fixture(name="own_root", scope="module")
-def _own_root(root: Path) -> Path:
-    """The same as a root that programs run in, with the one device that a container runtime always gives."""
-    if os.geteuid() != 0:
-        pytest.skip("changing the root needs root")
-    os.mknod(root / "dev/urandom", 0o444 | stat.S_IFCHR, os.makedev(1, 9))
-    (root / "sys/class").mkdir()  # a sysfs without GPUs
+def _own_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same as a root that programs run in, with a sysfs without GPUs."""
+    root = IMAGE.unpack_to_run(tmp_path_factory.mktemp("own"))
+    (root / "sys/class").mkdir()
     (root / "kubeconfig").write_text(KUBECONFIG)
     return root
 
 
-def _command(root: Path, *command: str) -> list[str]:
-    return ["/usr/sbin/chroot", str(root), *command]
-
-
-def _environment() -> dict[str, str]:
-    """The image's own, and nothing of this test's."""
-    return dict(pair.split("=", 1) for pair in _read(_manifest()["config"]["digest"])["config"]["Env"])
-
-
-def _run(root: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        _command(root, *command), env=_environment(), capture_output=True, text=True, check=False, timeout=60
-    )
-
-
 def test_configuration_says_what_runs() -> None:
     """Entry point, platform and user; no user means root, which the README explains."""
-    config = _read(_manifest()["config"]["digest"])
+    config = IMAGE.configuration
 
     assert (config["os"], config["architecture"]) == ("linux", "amd64")
     assert config["config"]["Entrypoint"] == ["/usr/bin/gpu-kubeletplugin"]
     assert config["config"].get("User", "") == ""
-    assert _environment()["PATH"] == "/usr/bin"
+    assert IMAGE.environment["PATH"] == "/usr/bin"
 
 
 def test_layers_are_what_the_configuration_says() -> None:
     """Each layer's uncompressed hash is the one that container runtimes will check."""
-    manifest = _manifest()
-    unpacked = [gzip.decompress(_blob(layer["digest"]).read_bytes()) for layer in manifest["layers"]]
+    unpacked = [gzip.decompress(IMAGE.blob(layer["digest"]).read_bytes()) for layer in IMAGE.manifest["layers"]]
 
     found = ["sha256:" + hashlib.sha256(data).hexdigest() for data in unpacked]
-    assert _read(manifest["config"]["digest"])["rootfs"]["diff_ids"] == found
+    assert IMAGE.configuration["rootfs"]["diff_ids"] == found
 
 
 def test_image_is_small() -> None:
     """All layers, compressed, are at most 75 MB."""
-    assert sum(layer["size"] for layer in _manifest()["layers"]) <= MOST_BYTES
+    assert IMAGE.size <= MOST_BYTES
 
 
 def test_nobody_may_write_what_is_in_it() -> None:
     """In the layers' own headers: no write bit for group or world, no set-uid, all owned by root, no times."""
-    loose = [member.name for member in _members() if not member.issym() and member.mode & 0o6022]
-    owners = {(member.uid, member.gid, member.mtime) for member in _members()}
+    loose = [member.name for member in IMAGE.members() if not member.issym() and member.mode & 0o6022]
+    owners = {(member.uid, member.gid, member.mtime) for member in IMAGE.members()}
 
     assert loose == []
     assert owners == {(0, 0, 0)}
@@ -123,21 +78,19 @@ def test_nobody_may_write_what_is_in_it() -> None:
 
 def test_nothing_but_files_folders_and_links() -> None:
     """No device nodes, no pipes, no hard links."""
-    odd = [member.name for member in _members() if not (member.isreg() or member.isdir() or member.issym())]
+    odd = [member.name for member in IMAGE.members() if not (member.isreg() or member.isdir() or member.issym())]
 
     assert odd == []
 
 
 def test_no_test_code() -> None:
     """Neither ours, nor Python's, nor of third parties."""
-    assert [member.name for member in _members() if TEST_CODE.fullmatch(member.name)] == []
+    assert [member.name for member in IMAGE.members() if TEST_CODE.fullmatch(member.name)] == []
 
 
 def test_programs_are_ours_and_python(root: Path) -> None:
     """No shell and no package manager: python and the plugin are the only programs."""
-    programs = sorted(path.name for folder in ("usr/bin", "usr/sbin") for path in (root / folder).glob("*"))
-
-    assert programs == ["gpu-kubeletplugin", "python3", "python3.13"]
+    assert programs(root) == ["gpu-kubeletplugin", "python3", "python3.13"]
 
 
 def test_links_lead_somewhere(root: Path) -> None:
@@ -184,15 +137,15 @@ def test_every_module_is_compiled(root: Path) -> None:
 
 def test_every_library_loads(own_root: Path) -> None:
     """With nothing of the machine: every shared library and extension module finds what it needs, and so does TLS."""
-    done = _run(own_root, "python3.13", "-I", "-W", "ignore", "-c", LOAD_ALL)
+    done = IMAGE.run(own_root, "python3.13", "-I", "-W", "ignore", "-c", LOAD_ALL)
 
     assert (done.stdout, done.stderr) == ("loaded\n", "")
 
 
 def test_the_program_is_on_path(own_root: Path) -> None:
     """`gpu-kubeletplugin`, found on PATH, tells its version, and refuses a wrong flag with one line."""
-    version = _run(own_root, "gpu-kubeletplugin", "--version")
-    wrong = _run(own_root, "gpu-kubeletplugin", "-node-nam=n")
+    version = IMAGE.run(own_root, "gpu-kubeletplugin", "--version")
+    wrong = IMAGE.run(own_root, "gpu-kubeletplugin", "-node-nam=n")
 
     assert re.fullmatch(r"\d+\.\d+\.\d+\S*\n", version.stdout)
     assert wrong.returncode == 2
@@ -204,8 +157,8 @@ def test_the_plugin_serves_in_it(own_root: Path) -> None:
     """Started as AMD's GPU Operator does, with `-key=value`, it makes both its sockets, and SIGTERM ends it well."""
     sockets = [own_root / "plugins/gpu.amd.com/dra.sock", own_root / "registry/gpu.amd.com-reg.sock"]
     process = subprocess.Popen(
-        _command(own_root, "gpu-kubeletplugin", "-node-name=node", "-v=1"),
-        env=_environment()
+        IMAGE.command(own_root, "gpu-kubeletplugin", "-node-name=node", "-v=1"),
+        env=IMAGE.environment
         | {
             "CDI_ROOT": "/var/run/cdi",
             "KUBECONFIG": "/kubeconfig",

@@ -89,31 +89,40 @@ class Cluster:
             pair = make_pair(target.names, now)
             _LOG.info("a certificate is made for %s: %s", target.names[0], reason)
         old = kept.authority if kept is not None and kept is not pair else b""
-        self._tell(target, pair.authority + old)
-        if pair is not kept:
-            self._keep(target, pair, secret)
+        configuration = self._tell(target, pair.authority + old)
+        if pair is not kept or not _is_owned(secret, configuration):
+            self._keep(target, pair, secret, configuration)
         return pair
 
-    def _keep(self, target: Target, pair: Pair, secret: Any) -> None:
+    def _keep(self, target: Target, pair: Pair, secret: Any, configuration: Any) -> None:
+        """Writes the Secret. It belongs to the configuration, so that it goes when that is uninstalled."""
         named = {"ca.crt": pair.authority, "tls.crt": pair.certificate, "tls.key": pair.key}
-        data = {name: base64.b64encode(value).decode() for name, value in named.items()}
-        if secret is not None:
-            secret.data = data
-            self._core.replace_namespaced_secret(target.secret, target.namespace, secret)
-            return
         metadata = client.V1ObjectMeta(name=target.secret, namespace=target.namespace)
-        body = client.V1Secret(metadata=metadata, type="kubernetes.io/tls", data=data)
-        self._core.create_namespaced_secret(target.namespace, body)
+        body = secret or client.V1Secret(metadata=metadata, type="kubernetes.io/tls")
+        body.data = {name: base64.b64encode(value).decode() for name, value in named.items()}
+        if configuration is not None:
+            body.metadata.owner_references = [
+                client.V1OwnerReference(
+                    api_version="admissionregistration.k8s.io/v1",
+                    kind="ValidatingWebhookConfiguration",
+                    name=target.configuration,
+                    uid=configuration.metadata.uid,
+                )
+            ]
+        if secret is not None:
+            self._core.replace_namespaced_secret(target.secret, target.namespace, body)
+        else:
+            self._core.create_namespaced_secret(target.namespace, body)
 
-    def _tell(self, target: Target, bundle: bytes) -> None:
-        """Sets the authorities of every webhook of the configuration; it may be that it is not there yet."""
+    def _tell(self, target: Target, bundle: bytes) -> Any:
+        """Sets the authorities of every webhook of the configuration and gives it; None while it is not there."""
         if not target.configuration:
-            return
+            return None
         read = self._admission.read_validating_webhook_configuration
         found = self._find(lambda: read(target.configuration))
         if found is None:
             _LOG.info("configuration %s is not there yet", target.configuration)
-            return
+            return None
         text = base64.b64encode(bundle).decode()
         changes = [
             {"op": "add", "path": f"/webhooks/{place}/clientConfig/caBundle", "value": text}
@@ -124,6 +133,7 @@ class Cluster:
             test = {"op": "test", "path": "/metadata/resourceVersion", "value": found.metadata.resource_version}
             self._admission.patch_validating_webhook_configuration(target.configuration, [test, *changes])
             _LOG.info("configuration %s has the authority", target.configuration)
+        return found
 
     def _find(self, read: Callable[[], Any]) -> Any:
         """None where there is no such object."""
@@ -133,6 +143,11 @@ class Cluster:
             if error.status == _MISSING:
                 return None
             raise
+
+
+def _is_owned(secret: Any, configuration: Any) -> bool:
+    owners = {item.uid for item in (secret.metadata.owner_references or ())}
+    return configuration is None or configuration.metadata.uid in owners
 
 
 def _pair(secret: Any) -> Pair | None:
