@@ -32,10 +32,10 @@ def _free_port() -> int:
 
 
 @asynccontextmanager
-async def real_api(binaries: Path, work: Path, *, gates: str = "") -> AsyncIterator[tuple[str, str]]:
+async def real_api(binaries: Path, work: Path, *, gates: str = "", served: str = "") -> AsyncIterator[tuple[str, str]]:
     """Address and token of an API server with etcd behind it; both end with the context.
 
-    `gates` are feature gates of the server, `NAME=true,…`.
+    `gates` are feature gates of the server, `NAME=true,…`; `served` are API versions, `GROUP/VERSION=true,…`.
     """
     store, peer, port = _free_port(), _free_port(), _free_port()
     subprocess.run(["openssl", "genrsa", "-out", work / "sa.key", "2048"], check=True, capture_output=True)
@@ -61,6 +61,7 @@ async def real_api(binaries: Path, work: Path, *, gates: str = "") -> AsyncItera
         "--service-cluster-ip-range=10.0.0.0/24",
         "--disable-admission-plugins=ServiceAccount",
         *([f"--feature-gates={gates}"] if gates else []),
+        *([f"--runtime-config={served}"] if served else []),
     ]
     with (work / "api.log").open("wb") as log:
         programs = [
