@@ -9,9 +9,12 @@ import pytest
 import yaml
 
 from amdgpu_dra.apps.kubelet_plugin.flags import FLAGS
+from amdgpu_dra.apps.webhook.flags import CertificateOptions, ServeOptions, parse_flags
+from amdgpu_dra.edge.admission import PATH
 
-NAMES = ["amd-values", "defaults", "fake-tree", "nothing-extra", "talos"]
+NAMES = ["amd-values", "defaults", "fake-tree", "nothing-extra", "talos", "webhook", "webhook-self-managed"]
 IMAGE = ("--set", "image.repository=registry.example/plugin")
+HOOK = (*IMAGE, "--set", "webhook.enabled=true")
 
 
 def _objects(text: str) -> dict[str, dict[str, Any]]:
@@ -66,7 +69,8 @@ def test_objects_fit_together(name: str) -> None:
     """Selector, account, mounts and volumes of each value set name things that are there."""
     objects = _rendered("--values", str(helm.VALUES / f"{name}.yaml"))
     (daemonset,) = [item for item in objects.values() if item["kind"] == "DaemonSet"]
-    (binding,) = [item for item in objects.values() if item["kind"] == "ClusterRoleBinding"]
+    bindings = [item for item in objects.values() if item["kind"] == "ClusterRoleBinding"]
+    (binding,) = [item for item in bindings if "helm.sh/hook" not in item["metadata"].get("annotations", {})]
     pod, container = _pod(objects), _container(objects)
 
     template = daemonset["spec"]["template"]["metadata"]["labels"]
@@ -100,7 +104,7 @@ def test_environment_is_what_the_plugin_reads(name: str) -> None:
 def test_rights_are_the_needed_ones() -> None:
     """The role holds what the plugin uses and nothing else."""
     objects = _rendered(*IMAGE)
-    (role,) = [item for item in objects.values() if item["kind"] == "ClusterRole"]
+    role = _one(objects, "ClusterRole")
     rights = {
         (group, kind): rule["verbs"]
         for rule in role["rules"]
@@ -114,6 +118,58 @@ def test_rights_are_the_needed_ones() -> None:
         ("", "nodes"): ["get"],
         ("events.k8s.io", "events"): ["create"],
     }
+
+
+@pytest.mark.parametrize("name", ["webhook", "webhook-self-managed"])
+def test_the_webhook_fits_together(name: str) -> None:
+    """Service, pods, Secret, arguments and configurations name what is there; none of it has a privilege."""
+    objects = _rendered("--values", str(helm.VALUES / f"{name}.yaml"))
+    deployment, service = (_one(objects, kind) for kind in ("Deployment", "Service"))
+    configuration = _one(objects, "ValidatingWebhookConfiguration")
+    pod = deployment["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert service["spec"]["selector"].items() <= labels.items()
+    assert service["spec"]["ports"][0]["targetPort"] in ports
+    options = parse_flags(container["args"], {}, "1")
+    assert isinstance(options, ServeOptions)
+    assert options.port == ports["https"]
+    for hook in configuration["webhooks"]:
+        found = hook["clientConfig"]["service"]
+        assert (found["name"], found["namespace"]) == (service["metadata"]["name"], service["metadata"]["namespace"])
+        assert found["path"] == PATH
+    assert pod["automountServiceAccountToken"] is False
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert pod["securityContext"]["runAsNonRoot"] is True
+
+
+def test_the_job_makes_what_the_webhook_mounts() -> None:
+    """The same Secret, for the name that the API server calls; its rights are on that Secret and that configuration."""
+    objects = _rendered("--values", str(helm.VALUES / "webhook-self-managed.yaml"))
+    job, service = _one(objects, "Job"), _one(objects, "Service")
+    container = job["spec"]["template"]["spec"]["containers"][0]
+    (volume,) = _one(objects, "Deployment")["spec"]["template"]["spec"]["volumes"]
+    options = parse_flags([*container["command"][1:], *container["args"]], {}, "1")
+
+    assert isinstance(options, CertificateOptions)
+    assert options.secret == volume["secret"]["secretName"]
+    assert (options.service, options.namespace) == (service["metadata"]["name"], service["metadata"]["namespace"])
+    assert options.configuration == _one(objects, "ValidatingWebhookConfiguration")["metadata"]["name"]
+    named = [
+        name
+        for item in objects.values()
+        if item["kind"] in {"Role", "ClusterRole"} and "certificate" in item["metadata"]["name"]
+        for rule in item["rules"]
+        for name in rule.get("resourceNames", ())
+    ]
+    assert sorted(named) == sorted([options.secret, options.configuration])
+
+
+def _one(objects: dict[str, dict[str, Any]], kind: str) -> dict[str, Any]:
+    (found,) = [item for item in objects.values() if item["kind"] == kind]
+    return found
 
 
 def test_fake_tree_needs_no_privilege() -> None:
@@ -185,6 +241,13 @@ def test_probes_ask_the_plugin() -> None:
             (*IMAGE, "--set", "kubeletPlugin.idleMode=SPX"), "DynamicPartitioning=true", id="idle-without-gate"
         ),
         pytest.param((*IMAGE, "--kube-version", "1.33.0"), ">=1.34.0-0", id="old-cluster"),
+        pytest.param((*HOOK, "--set", "webhook.tls.mode=magic"), 'found "magic"', id="webhook-mode"),
+        pytest.param((*HOOK, "--set", "webhook.tls.mode=secret"), "webhook.tls.secretName", id="webhook-no-secret"),
+        pytest.param(
+            (*HOOK, "--set", "webhook.tls.mode=secret", "--set", "webhook.tls.secretName=s"),
+            "webhook.tls.caBundle",
+            id="webhook-no-authority",
+        ),
     ],
 )
 def test_wrong_values_are_refused(arguments: tuple[str, ...], message: str) -> None:
