@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "HOME": os.environ.get("TEST_TMPDIR", "/tmp")}
-FOLDERS = (".ci", "bazel", "charts", "e2e", "images", "proto", "python")
+FOLDERS = (".ci", "bazel", "charts", "docs", "e2e", "images", "proto", "python")
 
 
 def _files() -> list[str]:

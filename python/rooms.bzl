@@ -5,6 +5,7 @@ PACKAGES = [
     "//bazel/image",
     "//bazel/testing",
     "//charts",
+    "//docs",
     "//e2e",
     "//images/base",
     "//images/fakegpu",
