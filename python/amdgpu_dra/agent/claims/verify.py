@@ -9,6 +9,7 @@ from amdgpu_dra.agent.claims.survey import Survey
 from amdgpu_dra.agent.ports import Events
 from amdgpu_dra.api.checkpoint import Record
 from amdgpu_dra.api.errors import DriverError
+from amdgpu_dra.api.logs import facts
 from amdgpu_dra.api.reasons import Reason
 from amdgpu_dra.api.resource import Claim
 from amdgpu_dra.core.claims import Finding, Here, Holdings, Seen, judge, name_in
@@ -94,7 +95,9 @@ class Verifier:
         self._told[uid] = finding.detail
         self.count[finding.reason] += 1
         where = f"claim {name[0]}/{name[1]}" if name else f"claim UID {uid}"
-        _LOG.warning("%s: %s", where, finding.detail, extra={"facts": {"reason": str(finding.reason)}})
+        _LOG.warning(
+            "%s: %s", where, finding.detail, extra=facts(claim=where.removeprefix("claim "), reason=str(finding.reason))
+        )
         # An Event beside a claim that is gone would be seen by nobody: those are told beside the node.
         gone = name is None or finding.reason in (Reason.CLAIM_GONE, Reason.DOCUMENT_REMOVED)
         beside = None if name is None or gone else (*name, uid)

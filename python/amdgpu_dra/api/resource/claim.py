@@ -7,7 +7,8 @@ from typing import Any
 from amdgpu_dra.api.errors import shorten
 
 _NAMES = ("request", "driver", "pool", "device")
-# The longest name of the API, that of a pool. The others are shorter, and may grow: results of other drivers are here too.
+# The longest name of the API, that of a pool. The others are shorter, and may grow: results of other drivers are here
+# too.
 _LONGEST = 253
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from amdgpu_dra.agent.publish import Support
 from amdgpu_dra.api.errors import HostError
+from amdgpu_dra.api.logs import facts
 from amdgpu_dra.api.reasons import Reason
 from amdgpu_dra.apps.kubelet_plugin.flags import Options
 from amdgpu_dra.apps.kubelet_plugin.meters import put_offer
@@ -161,5 +162,5 @@ class Runner:
         self._reported.add(text)
         if text in said:
             return False
-        _LOG.warning("%s", text, extra={"facts": {"reason": reason}} if reason else None)
+        _LOG.warning("%s", text, extra=facts(reason=reason) if reason else None)
         return True

@@ -191,9 +191,7 @@ PARTS = st.sampled_from(ALL.devices)
 
 @given(st.lists(PARTS, min_size=1, max_size=4), st.lists(PARTS, min_size=1, max_size=4))
 def test_no_two_claims_have_the_same_hardware(mine: list[NodeDevice], theirs: list[NodeDevice]) -> None:
-    """Of any two claims over all partitions of all modes: they clash where one GPU would be in two modes, or a partition
-    of it in two claims, and nowhere else. A whole GPU is the one partition of SPX, and so excludes every partition.
-    """
+    """Claims clash where a GPU would be in two modes (whole is one) or a partition in two claims, and nowhere else."""
 
     def clash(one: NodeDevice, other: NodeDevice) -> bool:
         same = (one.mode, one.partition.index) == (other.mode, other.partition.index)
