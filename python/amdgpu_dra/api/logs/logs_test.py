@@ -20,8 +20,8 @@ I1124 02:03:04.567890 kubelet: Prepare done method=Prepare call=7 count=1 failed
 ```
 
 Text begins with the level (D, I, W, E, F), month and day, and the time in UTC; then the part of the plugin, the
-message, and fields as `name=value`. A value with a space, a quote or a line break is written as JSON writes it. In JSON `ts`,
-`level`, `logger` and `msg` are always there, and `trace` where there is a stack.
+message, and fields as `name=value`. A value with a space, a quote or a line break is written as JSON writes it. In JSON
+`ts`, `level`, `logger` and `msg` are always there, and `trace` where there is a stack.
 
 Each call of the kubelet has one line at its end, with `method`, `call`, `count`, `failed`, `ms` and `claims`, and with
 `devices` and `error` where there are any. Other lines have the fields that they need.

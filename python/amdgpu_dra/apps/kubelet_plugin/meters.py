@@ -4,10 +4,21 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
-from amdgpu_dra.agent.claims import Answer
+from amdgpu_dra.agent.claims import Answer, ClaimManager, Verifier
 from amdgpu_dra.agent.ports import Metrics
 from amdgpu_dra.agent.publish import Publisher
-from amdgpu_dra.api.metrics import API_SECONDS, CALL_SECONDS, GENERATION, PUBLISHED, STATIC_LAYOUT, WITHHELD
+from amdgpu_dra.api.checkpoint import State
+from amdgpu_dra.api.metrics import (
+    API_SECONDS,
+    CALL_SECONDS,
+    CLAIMS,
+    GENERATION,
+    PUBLISHED,
+    QUARANTINED,
+    STATIC_LAYOUT,
+    SWITCH_SECONDS,
+    WITHHELD,
+)
 from amdgpu_dra.api.resource import Device
 from amdgpu_dra.core.devices import Listing
 
@@ -36,6 +47,23 @@ def count_requests(metrics: Metrics) -> Callable[[str, int, float], None]:
         metrics.observe(API_SECONDS, seconds, verb, str(code))
 
     return note
+
+
+def count_switches(metrics: Metrics) -> Callable[[str, str, float], None]:
+    """What a switcher tells each switch to: mode, result and seconds."""
+
+    def note(mode: str, result: str, seconds: float) -> None:
+        metrics.observe(SWITCH_SECONDS, seconds, mode, result)
+
+    return note
+
+
+def put_claims(metrics: Metrics, claims: ClaimManager, verifier: Verifier) -> None:
+    """The claims that are held, by state, and how many of them are quarantined."""
+    states = dict.fromkeys((State.PREPARING, State.READY, State.UNPREPARING), 0)
+    states |= Counter(record.state for record in claims.records)
+    metrics.put(CLAIMS, {(state,): count for state, count in states.items()})
+    metrics.put(QUARANTINED, {(): verifier.quarantined})
 
 
 def put_generations(metrics: Metrics, publisher: Publisher) -> None:

@@ -110,12 +110,14 @@ class Runner:
                 _LOG.error("%s", error)
 
     async def _reverify(self) -> None:
-        """Looks at the claims again as soon as the GPUs have changed, if something could not be mended before."""
+        """Looks at the claims again as soon as the GPUs have changed.
+
+        The API server is asked only if something could not be mended before: what GPUs do says nothing of claims.
+        """
         while True:
             await self._changed.wait()
             self._changed.clear()
-            if self._plugin.verifier.unsettled:
-                await self._plugin.verifier.look()
+            await self._plugin.verifier.look(ask=self._plugin.verifier.unsettled)
 
     def _use(self, inventory: Inventory) -> Listing:
         """What is offered of an inventory; it is published as well."""
