@@ -66,11 +66,14 @@ class KubeApi:
             regarding = {"apiVersion": _VERSIONS[about.kind], "kind": about.kind, "namespace": namespace}
             regarding |= {"name": about.name, "uid": about.uid}
         # The one use of the time of day: what a reader sees. Names come from no clock, which may stand or go back.
-        now = datetime.now(UTC)
+        now = datetime.now(UTC)  # noqa: TID251
         event = {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
-            "metadata": {"name": f"{regarding['name'][:_LONGEST_NAME]}.{token_hex(8)}", "namespace": namespace},
+            "metadata": {
+                "name": f"{regarding['name'][:_LONGEST_NAME].rstrip('.-')}.{token_hex(8)}",
+                "namespace": namespace,
+            },
             "eventTime": now.isoformat(timespec="microseconds").replace("+00:00", "Z"),
             "reportingController": self._driver,
             "reportingInstance": self._node,
