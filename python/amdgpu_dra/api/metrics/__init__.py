@@ -68,7 +68,8 @@ CALL_SECONDS = Metric(
     name="amdgpu_dra_claim_seconds",
     kind=Kind.HISTOGRAM,
     labels=("method", "result"),
-    help="seconds of Prepare and Unprepare calls of the kubelet, once for each claim of a call; result: ok or error",
+    help="seconds of Prepare and Unprepare calls of the kubelet, once for each claim of a call; result: ok, error or "
+    "given-up, when the kubelet waited no longer",
 )
 API_SECONDS = Metric(
     name="amdgpu_dra_api_request_seconds",
