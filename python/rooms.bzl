@@ -22,6 +22,7 @@ PACKAGES = [
     "//python/amdgpu_dra/api/checkpoint",
     "//python/amdgpu_dra/api/config",
     "//python/amdgpu_dra/api/errors",
+    "//python/amdgpu_dra/api/logs",
     "//python/amdgpu_dra/api/metrics",
     "//python/amdgpu_dra/api/quantity",
     "//python/amdgpu_dra/api/reasons",

@@ -12,6 +12,7 @@ from amdgpu_dra.agent.claims.turns import Turns
 from amdgpu_dra.agent.ports import CdiFolder, ClaimApi, Clock, DeviceNodes, RecordStore
 from amdgpu_dra.api.checkpoint import Record, State
 from amdgpu_dra.api.errors import ClaimError, DriverError, HostError
+from amdgpu_dra.api.resource import ObjectRef
 from amdgpu_dra.core.claims import (
     Effect,
     Event,
@@ -44,10 +45,17 @@ class ClaimRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the kubelet is told: devices, or an error."""
+    """What the kubelet is told: devices, or an error.
+
+    Attributes:
+        cause: the error, unless it is a defect of ours.
+        pods: who has the claim; None if the claim was not read since the start.
+    """
 
     devices: tuple[PlannedDevice, ...] = ()
     error: str = ""
+    cause: DriverError | None = None
+    pods: tuple[ObjectRef, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +91,7 @@ class ClaimManager:
         self._clock = world.clock
         self._held = Holdings()
         self._turns = Turns()
+        self._pods: dict[str, tuple[ObjectRef, ...]] = {}
         switcher.is_free = self._is_free
 
     def _is_free(self, address: PciAddress) -> bool:
@@ -97,6 +106,10 @@ class ClaimManager:
     def records(self) -> list[Record]:
         """The claims that are held now."""
         return list(self._held)
+
+    def find_pods(self, uid: str) -> tuple[ObjectRef, ...] | None:
+        """The pods that had a claim when it was read; None if it was not read since the start."""
+        return self._pods.get(uid)
 
     async def prepare(self, refs: Iterable[ClaimRef]) -> dict[str, Answer]:
         """An answer for each claim; one that fails takes no other with it."""
@@ -141,10 +154,13 @@ class ClaimManager:
                 async with self._turns.take(ref.uid):
                     return Answer(devices=await call(ref))
             except DriverError as error:
-                return Answer(error=str(error))
+                return Answer(error=str(error), cause=error, pods=self._pods.get(ref.uid))
             except Exception as error:  # noqa: BLE001 - one claim's defect is no reason to fail the others
                 _LOG.exception("claim %s/%s", ref.namespace, ref.name)
                 return Answer(error=f"claim {ref.namespace}/{ref.name}: internal error {error!r}; see the plugin's log")
+            finally:
+                if ref.uid not in self._held:
+                    self._pods.pop(ref.uid, None)
 
         unique = {ref.uid: ref for ref in refs}
         answers = await asyncio.gather(*(one(ref) for ref in unique.values()))
@@ -175,6 +191,7 @@ class ClaimManager:
     async def _admit(self, ref: ClaimRef) -> tuple[Record, Listing]:
         """Fetches and checks the claim, and holds its devices from here on."""
         claim = await self._api.get_claim(ref.namespace, ref.name)
+        self._pods[ref.uid] = claim.pods
         listing = await self._fresh_listing({result.device for result in claim.results or ()})
         record = plan_claim(claim, ref.uid, node=self._paths.node, listing=listing, boot_id=self._paths.boot_id)
         conflict = self._held.find_conflict(record)
@@ -283,6 +300,7 @@ class ClaimManager:
             case Effect.DROP_RECORD:
                 self._store.drop(uid)
                 self._held.drop(uid)
+                self._pods.pop(uid, None)
 
     def _save(self, record: Record, state: str) -> None:
         kept = replace(record, state=state)

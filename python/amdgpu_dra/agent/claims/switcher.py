@@ -60,6 +60,8 @@ class Switcher:
         self.failed: dict[tuple[PciAddress, str], str] = {}
         self.blocked = ""
         self.is_free: Callable[[PciAddress], bool] = lambda _: False
+        # Told of each switch that is over: its mode, its result (ok, busy or failed) and its seconds.
+        self.on_switch: Callable[[str, str, float], None] = lambda _mode, _result, _seconds: None
         survey.on_reload = self.failed.clear
 
     async def bring(self, switch: Switch, *, where: str, until: float) -> None:
@@ -141,6 +143,7 @@ class Switcher:
 
     async def _move(self, switch: Switch, gpu: Gpu | None) -> Refused | None:
         """Writes, reads back and lists anew; what fails is a result, since the call that wants it may be gone."""
+        start = self._clock.now()
         try:
             try:
                 await self._survey.wait_for_looks()
@@ -156,6 +159,8 @@ class Switcher:
             refused = Refused(found=f"internal error {error!r}; see the plugin's log")
         finally:
             del self._moves[switch.address]
+        result = "ok" if refused is None else "busy" if refused.passes else "failed"
+        self.on_switch(switch.mode, result, self._clock.now() - start)
         return refused
 
     async def _write(self, switch: Switch, gpu: Gpu | None) -> Refused | None:

@@ -2,15 +2,16 @@
 
 import asyncio
 import logging
-from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 
 from amdgpu_dra.agent.claims.manager import ClaimManager, Paths, World
 from amdgpu_dra.agent.claims.survey import Survey
 from amdgpu_dra.agent.ports import Events
 from amdgpu_dra.api.checkpoint import Record
 from amdgpu_dra.api.errors import DriverError
+from amdgpu_dra.api.logs import facts
 from amdgpu_dra.api.reasons import Reason
-from amdgpu_dra.api.resource import Claim
+from amdgpu_dra.api.resource import Claim, ObjectRef
 from amdgpu_dra.core.claims import Finding, Here, Holdings, Seen, judge, name_in
 from amdgpu_dra.core.devices import Listing
 
@@ -18,24 +19,35 @@ _LOG = logging.getLogger("claims")
 # A whole look costs the API server one GET for each claim of the node; a Prepare mends its own claim at once. Ten
 # minutes are a tenth of a request a second from a node of 64 claims.
 _EVERY = 600.0
+# Findings that leave a claim without its document: its pod has lost its devices, or is about to.
+_WITHDRAWN = frozenset({Reason.CLAIM_QUARANTINED, Reason.MODE_LOST})
 
 
 class Verifier:
     """Looks at start, and every ten minutes.
 
     Attributes:
-        count: findings by reason, since the start.
+        on_finding: told of each finding.
+        on_withdrawn: told after each look which devices of claims are not to be had, and why, by name.
+        quarantined: how many claims are.
     """
 
     def __init__(self, paths: Paths, world: World, survey: Survey, claims: ClaimManager, events: Events) -> None:
         self._paths, self._world, self._survey, self._claims, self._events = paths, world, survey, claims, events
         self._told: dict[str, str] = {}
-        self.count: Counter[Reason] = Counter()
+        self._withdrawn: dict[str, Finding] = {}
+        self.on_finding: Callable[[Reason], None] = lambda _: None
+        self.on_withdrawn: Callable[[Mapping[str, str]], None] = lambda _: None
 
     @property
     def unsettled(self) -> bool:
         """Whether the last look found something that only a change of the node can mend."""
         return bool(self._told)
+
+    @property
+    def quarantined(self) -> int:
+        """See the class."""
+        return sum(finding.reason == Reason.CLAIM_QUARANTINED for finding in self._withdrawn.values())
 
     async def run(self) -> None:
         """Looks until it is cancelled. The first look is at once, beside serving."""
@@ -46,8 +58,12 @@ class Verifier:
             await self.look()
             await self._world.clock.sleep(_EVERY)
 
-    async def look(self) -> None:
-        """One look at every claim that has a record or a document. What fails is logged, and tried at the next look."""
+    async def look(self, *, ask: bool = True) -> None:
+        """One look at every claim that has a record or a document. What fails is logged, and tried at the next look.
+
+        `ask`: whether the API server is asked for each of them. Without it only records, documents and the node are
+        compared: what a change of the node calls for.
+        """
         try:
             listing = await self._survey.refresh()
             documents = await asyncio.to_thread(self._world.cdi.claims)
@@ -57,15 +73,26 @@ class Verifier:
         names = {record.uid: (record.namespace, record.name) for record in self._claims.records}
         uids = dict.fromkeys([*names, *documents])
         self._told = {uid: text for uid, text in self._told.items() if uid in uids}
+        self._withdrawn = {uid: finding for uid, finding in self._withdrawn.items() if uid in uids}
         for uid in uids:
             try:
-                await self._look_at(uid, names.get(uid) or await self._name_in_document(uid), listing)
+                await self._look_at(uid, names.get(uid) or await self._name_in_document(uid), listing, ask=ask)
             except DriverError as error:
-                _LOG.error("claim UID %s is not verified: %s", uid, error)
+                _LOG.error("claim UID %s is not verified: %s", uid, error, extra=facts(claim=f"UID {uid}"))
+        self.on_withdrawn(dict(self._withdrawn_devices()))
 
-    async def _look_at(self, uid: str, name: tuple[str, str] | None, listing: Listing) -> None:
+    def _withdrawn_devices(self) -> Iterator[tuple[str, str]]:
+        """Admin access has no device to itself: what is wrong with its claim is not told of the device."""
+        for record in self._claims.records:
+            finding = self._withdrawn.get(record.uid)
+            for held in record.devices if finding is not None else ():
+                if not held.admin_access and finding is not None:
+                    where = f"claim {record.namespace}/{record.name}"
+                    yield held.device, f"{where}: {finding.reason}: {finding.detail}"
+
+    async def _look_at(self, uid: str, name: tuple[str, str] | None, listing: Listing, *, ask: bool) -> None:
         # The API server may take its time: it is asked outside of the claim's turn. A UID that is gone stays gone.
-        known, claim = (False, None) if name is None else await self._ask(*name)
+        known, claim = (False, None) if name is None or not ask else await self._ask(*name)
 
         def decide(record: Record | None, document: bytes | None, held: Holdings) -> Finding | None:
             paths, now = self._paths, self._survey.listing or listing
@@ -73,10 +100,26 @@ class Verifier:
             return judge(uid, Seen(record=record, document=document, known=known, claim=claim), here)
 
         finding = await self._claims.mend(uid, decide)
+        if finding is None or finding.reason not in _WITHDRAWN:
+            self._withdrawn.pop(uid, None)
+        else:
+            self._withdrawn[uid] = finding
         if finding is None:
             self._told.pop(uid, None)
         elif finding.effects or self._told.get(uid) != finding.detail:
-            self._tell(uid, name, finding)
+            self._tell(uid, name, finding, await self._find_pods(uid, name, claim, finding))
+
+    async def _find_pods(
+        self, uid: str, name: tuple[str, str] | None, claim: Claim | None, finding: Finding
+    ) -> tuple[ObjectRef, ...]:
+        """Who is told beside the claim: the pods that run with what is withdrawn."""
+        if name is None or finding.reason not in _WITHDRAWN:
+            return ()
+        pods = claim.pods if claim is not None else self._claims.find_pods(uid)
+        if pods is None:
+            _, claim = await self._ask(*name)
+            pods = claim.pods if claim is not None and claim.uid == uid else ()
+        return pods
 
     async def _name_in_document(self, uid: str) -> tuple[str, str] | None:
         document = await asyncio.to_thread(self._world.cdi.read, uid)
@@ -90,12 +133,14 @@ class Verifier:
             _LOG.info("verified without the API server: %s", error)
             return False, None
 
-    def _tell(self, uid: str, name: tuple[str, str] | None, finding: Finding) -> None:
+    def _tell(self, uid: str, name: tuple[str, str] | None, finding: Finding, pods: tuple[ObjectRef, ...]) -> None:
         self._told[uid] = finding.detail
-        self.count[finding.reason] += 1
+        self.on_finding(finding.reason)
         where = f"claim {name[0]}/{name[1]}" if name else f"claim UID {uid}"
-        _LOG.warning("%s: %s", where, finding.detail, extra={"facts": {"reason": str(finding.reason)}})
+        _LOG.warning(
+            "%s: %s", where, finding.detail, extra=facts(claim=where.removeprefix("claim "), reason=str(finding.reason))
+        )
         # An Event beside a claim that is gone would be seen by nobody: those are told beside the node.
         gone = name is None or finding.reason in (Reason.CLAIM_GONE, Reason.DOCUMENT_REMOVED)
         beside = None if name is None or gone else (*name, uid)
-        self._events.emit(finding.reason, f"{where}: {finding.detail}", claim=beside)
+        self._events.emit(finding.reason, f"{where}: {finding.detail}", claim=beside, pods=pods)

@@ -1,6 +1,7 @@
 """The verifier on a node of fakes: what it mends, and that it asks no more than it needs."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -9,7 +10,7 @@ from amdgpu_dra.agent.claims import ClaimManager, ClaimRef, Paths, Survey, Switc
 from amdgpu_dra.api.checkpoint import Record
 from amdgpu_dra.api.errors import HostError
 from amdgpu_dra.api.reasons import Reason
-from amdgpu_dra.api.resource import Claim, DeviceResult
+from amdgpu_dra.api.resource import Claim, DeviceResult, ObjectRef
 from amdgpu_dra.core.fakegpu import render
 from amdgpu_dra.core.gpu import Inventory, PciAddress, parse
 from amdgpu_dra.edge.faketree import read_fleet
@@ -47,7 +48,8 @@ class Node:
         self.start()
         for uid, device in (("a", FIRST), ("b", SECOND)):
             result = DeviceResult(request="r", driver="gpu.amd.com", pool="n", device=device)
-            self.claims.add(Claim(namespace="ns", name=uid, uid=uid, results=(result,), reserved=True))
+            pod = ObjectRef(kind="Pod", namespace="ns", name=f"pod-{uid}", uid=uid)
+            self.claims.add(Claim(namespace="ns", name=uid, uid=uid, results=(result,), reserved=True, pods=(pod,)))
         answers = asyncio.run(self.manager.prepare([ClaimRef("a", "ns", "a"), ClaimRef("b", "ns", "b")]))
         assert not any(answer.error for answer in answers.values())
 
@@ -67,7 +69,14 @@ class Node:
         switcher = Switcher(survey, FakeGpus(lambda _: Inventory()), clock, self.events)
         self.manager = ClaimManager(paths, world, survey, switcher)
         self.verifier = Verifier(paths, world, survey, self.manager, self.events)
+        self.found: list[Reason] = []
+        self.verifier.on_finding = self.found.append
+        self.withdrawn: Mapping[str, str] = {}
+        self.verifier.on_withdrawn = self._withdraw
         self.manager.load()
+
+    def _withdraw(self, devices: Mapping[str, str]) -> None:
+        self.withdrawn = devices
 
     def look(self) -> list[str]:
         """One look; the reasons that were told."""
@@ -95,7 +104,7 @@ def test_a_wiped_folder_is_written_again_without_the_api() -> None:
     assert node.look() == [Reason.DOCUMENT_REWRITTEN] * 2
     assert before == node.cdi.documents
     assert node.look() == []
-    assert node.verifier.count == {Reason.DOCUMENT_REWRITTEN: 2}
+    assert node.found == [Reason.DOCUMENT_REWRITTEN] * 2
 
 
 def test_a_deleted_claim_leaves_nothing() -> None:
@@ -146,10 +155,15 @@ def test_an_exchanged_board_is_quarantined_and_told_once() -> None:
     assert node.look() == [Reason.CLAIM_QUARANTINED]
     assert set(node.cdi.documents) == {"b"}
     assert set(node.records.kept) == {"a", "b"}
+    assert (set(node.withdrawn), node.verifier.quarantined) == ({FIRST}, 1)
+    assert node.withdrawn[FIRST].startswith("claim ns/a: ClaimQuarantined: claim ns/a: expected the GPU with unique id")
+    assert node.events.pods == [(Reason.CLAIM_QUARANTINED, "pod-a")]
     assert node.look() == []
     node.tree.inventory = INVENTORY
     assert node.look() == [Reason.DOCUMENT_REWRITTEN]
     assert before == node.cdi.documents
+    assert (node.withdrawn, node.verifier.quarantined) == ({}, 0)
+    assert len(node.events.pods) == 1
 
 
 def test_one_claim_that_cannot_be_mended_harms_no_other() -> None:
@@ -217,3 +231,40 @@ def test_a_crash_within_a_repair_converges() -> None:
     ends = [story(kill_after) for kill_after in range(8)]
     assert ends == [story(None)] * 8
     assert set(ends[0][0]) == ends[0][1] == {"a"}
+
+
+def test_a_change_of_the_node_asks_the_api_server_for_nothing() -> None:
+    """A GPU goes: its claim is quarantined and its pods are told at once, without a GET for each claim of the node."""
+    node = Node()
+    reads = node.claims.reads
+    node.tree.inventory = replace(INVENTORY, gpus=INVENTORY.gpus[1:])
+
+    asyncio.run(node.verifier.look(ask=False))
+    assert [reason for reason, _ in node.events.told] == [Reason.CLAIM_QUARANTINED]
+    assert node.events.pods == [(Reason.CLAIM_QUARANTINED, "pod-a")]
+    assert node.claims.reads == reads
+    assert set(node.withdrawn) == {FIRST}
+
+
+def test_pods_of_a_claim_from_before_the_start_are_asked_for() -> None:
+    """A new process has read no claim yet: one GET, for the claim that is quarantined."""
+    node = Node()
+    node.tree.inventory = replace(INVENTORY, gpus=INVENTORY.gpus[1:])
+    node.start()
+    reads = node.claims.reads
+
+    asyncio.run(node.verifier.look(ask=False))
+    assert node.events.pods == [(Reason.CLAIM_QUARANTINED, "pod-a")]
+    assert node.claims.reads == reads + 1
+
+
+def test_admin_access_withdraws_no_device() -> None:
+    """A monitor's claim that is quarantined says nothing of a device that is another claim's as well."""
+    node = Node()
+    held = node.records.kept["a"]
+    node.records.kept["a"] = replace(held, devices=tuple(replace(item, admin_access=True) for item in held.devices))
+    node.start()
+    node.tree.inventory = replace(INVENTORY, gpus=INVENTORY.gpus[1:])
+
+    assert node.look() == [Reason.CLAIM_QUARANTINED]
+    assert node.withdrawn == {}

@@ -2,9 +2,13 @@
 
 import asyncio
 import logging
+from collections.abc import Callable, Iterable
+from itertools import islice
 
 from amdgpu_dra.agent.ports import Clock, EventApi
 from amdgpu_dra.api.errors import DriverError
+from amdgpu_dra.api.logs import facts
+from amdgpu_dra.api.resource import ObjectRef
 
 _LOG = logging.getLogger("events")
 # The same words about the same object are told again after this many seconds.
@@ -12,7 +16,9 @@ _AGAIN = 600.0
 # So many Events at once, and one more in so many seconds.
 _BURST, _REFILL = 20, 30.0
 
-type Words = tuple[str, str, tuple[str, str, str] | None]
+# A claim may be reserved for 256 pods; of more than a few all are told by the claim's own Event.
+_PODS = 4
+type Words = tuple[str, str, ObjectRef | None]
 
 
 class EventQueue:
@@ -24,27 +30,51 @@ class EventQueue:
 
     def __init__(self, api: EventApi, clock: Clock) -> None:
         self._api, self._clock = api, clock
+        # Told the reason of each Event and what became of it: posted, failed or dropped.
+        self.on_event: Callable[[str, str], None] = lambda _reason, _result: None
         self._queue: asyncio.Queue[Words] = asyncio.Queue(_BURST)
         self._told: dict[Words, float] = {}
         self._left, self._since = float(_BURST), clock.now()
 
-    def emit(self, reason: str, message: str, *, claim: tuple[str, str, str] | None = None) -> None:
+    def emit(
+        self,
+        reason: str,
+        message: str,
+        *,
+        claim: tuple[str, str, str] | None = None,
+        pods: Iterable[ObjectRef] = (),
+        same: str = "",
+    ) -> None:
         """See the port."""
-        words, now = (reason, message, claim), self._clock.now()
+        about = None
+        if claim is not None:
+            namespace, name, uid = claim
+            about = ObjectRef(kind="ResourceClaim", namespace=namespace, name=name, uid=uid)
+        for each in (about, *islice(pods, _PODS)):
+            self._put((reason, message, each), (reason, same or message, each))
+
+    def _put(self, words: Words, key: Words) -> None:
+        now = self._clock.now()
         self._told = {old: at for old, at in self._told.items() if now - at < _AGAIN}
         self._left = min(float(_BURST), self._left + (now - self._since) / _REFILL)
         self._since = now
-        if words in self._told or self._left < 1 or self._queue.full():
+        if key in self._told:
             return
-        self._told[words] = now
+        if self._left < 1 or self._queue.full():
+            self.on_event(words[0], "dropped")
+            return
+        self._told[key] = now
         self._left -= 1
         self._queue.put_nowait(words)
 
     async def run(self) -> None:
         """Posts until it is cancelled."""
         while True:
-            reason, message, claim = await self._queue.get()
+            reason, message, about = await self._queue.get()
             try:
-                await self._api.post_event(reason, message, claim)
+                await self._api.post_event(reason, message, about)
             except DriverError as error:
-                _LOG.warning("Event %s is not posted: %s", reason, error)
+                _LOG.warning("Event %s is not posted: %s", reason, error, extra=facts(reason=reason))
+                self.on_event(reason, "failed")
+            else:
+                self.on_event(reason, "posted")

@@ -1,6 +1,7 @@
 """Events are told once, not too often, and never stand in the way."""
 
 import asyncio
+from collections import Counter
 from itertools import pairwise
 
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from amdgpu_dra.agent.events import EventQueue
 from amdgpu_dra.api.errors import NotReadyError
+from amdgpu_dra.api.resource import ObjectRef
 from amdgpu_dra.testing.fakes import FakeClock
 
 
@@ -18,11 +20,11 @@ class Api:
         self.posted: list[tuple[str, str]] = []
         self.down = False
 
-    async def post_event(self, reason: str, message: str, claim: tuple[str, str, str] | None) -> None:
+    async def post_event(self, reason: str, message: str, about: ObjectRef | None) -> None:
         """See the port."""
         if self.down:
             raise NotReadyError("API server", expected="an answer", found="none", action="wait")
-        self.posted.append((reason, message if claim is None else f"{claim[0]}/{claim[1]}: {message}"))
+        self.posted.append((reason, message if about is None else f"{about.namespace}/{about.name}: {message}"))
 
 
 async def _drain(queue: EventQueue) -> None:
@@ -86,5 +88,56 @@ def test_an_event_that_cannot_be_posted_stops_no_other() -> None:
         queue.emit("R", "posted", claim=("ns", "c", "u"))
         await _drain(queue)
         assert api.posted == [("R", "ns/c: posted")]
+
+    asyncio.run(story())
+
+
+def _pods(count: int) -> list[ObjectRef]:
+    return [ObjectRef(kind="Pod", namespace="ns", name=f"p{i}", uid=str(i)) for i in range(count)]
+
+
+def test_a_claims_pods_are_told_as_well() -> None:
+    """The same words beside the claim and beside its pods; of very many the first four."""
+
+    async def story() -> None:
+        api = Api()
+        queue = EventQueue(api, FakeClock())
+        queue.emit("R", "x", claim=("ns", "c", "u"), pods=_pods(6))
+        queue.emit("R", "x", claim=("ns", "c", "u"), pods=_pods(2))
+        await _drain(queue)
+        assert api.posted == [("R", f"ns/{name}: x") for name in ("c", "p0", "p1", "p2", "p3")]
+
+    asyncio.run(story())
+
+
+def test_what_is_the_same_may_have_other_numbers() -> None:
+    """A message with seconds in it is told once for ten minutes; of another claim it is another one."""
+
+    async def story() -> None:
+        api = Api()
+        queue = EventQueue(api, FakeClock())
+        for second in range(5):
+            queue.emit("R", f"since {second} s", claim=("ns", "c", "u"), same="since")
+        queue.emit("R", "since 9 s", claim=("ns", "d", "v"), same="since")
+        await _drain(queue)
+        assert api.posted == [("R", "ns/c: since 0 s"), ("R", "ns/d: since 9 s")]
+
+    asyncio.run(story())
+
+
+def test_what_becomes_of_events_is_counted() -> None:
+    """Posted, failed or dropped; what was told before counts as nothing."""
+
+    async def story() -> None:
+        api, found = Api(), Counter[str]()
+        queue = EventQueue(api, FakeClock())
+        queue.on_event = lambda _, result: found.update([result])
+        for number in range(25):
+            queue.emit("R", str(number))
+            queue.emit("R", str(number))
+        await _drain(queue)
+        api.down = True
+        queue.emit("R", "0")
+        assert found == {"posted": 20, "dropped": 10}
 
     asyncio.run(story())

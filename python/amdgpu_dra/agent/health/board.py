@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 
 from amdgpu_dra.agent.ports import Clock
 from amdgpu_dra.core.devices import Listing
 from amdgpu_dra.core.gpu import Inventory
-from amdgpu_dra.core.health import DeviceHealth, Health, Report, doubt, judge
+from amdgpu_dra.core.health import DeviceHealth, Health, Report, doubt, judge, withdraw
 
 _LOG = logging.getLogger("health")
 AGAIN = 20.0
@@ -32,6 +32,7 @@ class HealthBoard:
         self._clock = clock
         self.longest = max(float(LEASE), 3 * interval)
         self._judged: tuple[DeviceHealth, ...] = ()
+        self._withdrawn: Mapping[str, str] = {}
         self._looked: float | None = None
         self._failure = ""
         self._changed: asyncio.Future[None] | None = None
@@ -45,6 +46,12 @@ class HealthBoard:
             _log(before, now)
             self._wake()
 
+    def withdraw(self, devices: Mapping[str, str]) -> None:
+        """Says which devices claims hold and cannot use, and why, by name; all others are as they are judged."""
+        if devices != self._withdrawn:
+            self._withdrawn = dict(devices)
+            self._wake()
+
     def note_look(self, failure: str = "") -> None:
         """A look at the GPUs is over; `failure` says why it gave no answer, and then nothing is known."""
         if not failure:
@@ -56,7 +63,7 @@ class HealthBoard:
     def report(self) -> Report:
         """What is known now."""
         age = None if self._looked is None else self._clock.now() - self._looked
-        devices = self._judged
+        devices = withdraw(self._judged, self._withdrawn)
         if self._failure:
             devices = doubt(devices, f"the node's GPUs cannot be read: {self._failure}")
         elif age is None or age > self.longest:

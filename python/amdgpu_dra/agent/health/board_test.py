@@ -174,3 +174,29 @@ def test_closing_ends_watches_that_begin_later_too() -> None:
 def test_before_the_first_look_nothing_is_known() -> None:
     """A report without devices and without an age."""
     assert HealthBoard(FakeClock(), interval=5.0).report() == Report(devices=(), age=None, lease=LEASE)
+
+
+def test_what_a_claim_cannot_use_is_unhealthy_with_the_reason() -> None:
+    """At once, as when another board stands at its GPU's address; and healthy again when the claim is mended."""
+
+    async def story(board: HealthBoard, _clock: FakeClock) -> None:
+        watcher = _Watcher(board.watch())
+        await _settle()
+        name = watcher.heard[0].devices[0].name
+        board.withdraw({name: "claim ns/c: ClaimQuarantined: another GPU", "stranger": "x"})
+        await _settle()
+        first, *rest = watcher.heard[1].devices
+        assert (first.health, first.message) == (Health.UNHEALTHY, "claim ns/c: ClaimQuarantined: another GPU")
+        assert {item.health for item in rest} == {Health.HEALTHY}
+        # The same once more is no news, and a look at the GPUs does not make it good.
+        board.withdraw({name: "claim ns/c: ClaimQuarantined: another GPU", "stranger": "x"})
+        _look(board, WHOLE)
+        await _settle()
+        assert len(watcher.heard) == 2
+        board.withdraw({})
+        await _settle()
+        assert _healths(watcher.heard[-1]) == {Health.HEALTHY}
+        board.close()
+        await watcher.task
+
+    _tell(story)

@@ -4,12 +4,12 @@ Every method raises only errors of `api/errors`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, Protocol
 
 from amdgpu_dra.api.checkpoint import Record
 from amdgpu_dra.api.metrics import Metric
-from amdgpu_dra.api.resource import Claim, ResourceSlice
+from amdgpu_dra.api.resource import Claim, ObjectRef, ResourceSlice
 from amdgpu_dra.core.gpu import DeviceNode, Inventory, PciAddress
 from amdgpu_dra.core.switch import KfdProcess, Outcome
 
@@ -151,8 +151,19 @@ class CdiFolder(Protocol):
 class Events(Protocol):
     """What users shall see beside the objects that it concerns. Never waits, never fails."""
 
-    def emit(self, reason: str, message: str, *, claim: tuple[str, str, str] | None = None) -> None:
-        """A warning about this node, or about a claim (namespace, name, UID)."""
+    def emit(
+        self,
+        reason: str,
+        message: str,
+        *,
+        claim: tuple[str, str, str] | None = None,
+        pods: Iterable[ObjectRef] = (),
+        same: str = "",
+    ) -> None:
+        """A warning about this node, or about a claim (namespace, name, UID) and pods that have it.
+
+        `same`: what makes it the same as one that was told before, where the message has numbers that change.
+        """
         ...
 
 
@@ -175,8 +186,8 @@ class Metrics(Protocol):
 class EventApi(Protocol):
     """Events of the API server."""
 
-    async def post_event(self, reason: str, message: str, claim: tuple[str, str, str] | None) -> None:
-        """Posts a warning about a claim (namespace, name, UID) or else this node. Raises NotReadyError."""
+    async def post_event(self, reason: str, message: str, about: ObjectRef | None) -> None:
+        """Posts a warning about a claim or a pod, or else this node. Raises NotReadyError."""
         ...
 
 

@@ -37,11 +37,11 @@ def test_unknown_fields_are_all_named(more: dict[str, object]) -> None:
 @pytest.mark.parametrize(
     ("raw", "messages"),
     [
-        pytest.param(None, ["p: expected an object, found nothing"], id="nothing"),
-        pytest.param([], ["p: expected an object, found a list"], id="list"),
+        pytest.param(None, ["p: expected an object, found None"], id="nothing"),
+        pytest.param([], ["p: expected an object, found []"], id="list"),
         pytest.param(
             {},
-            [f"p.apiVersion: expected '{API_VERSION}', found nothing", "p.kind: expected 'GpuConfig', found nothing"],
+            [f"p.apiVersion: expected '{API_VERSION}', found None", "p.kind: expected 'GpuConfig', found None"],
             id="empty",
         ),
         pytest.param(
@@ -49,13 +49,20 @@ def test_unknown_fields_are_all_named(more: dict[str, object]) -> None:
             ["p.kind: VfioDeviceConfig is not supported: this driver does not hand out VFIO devices yet"],
             id="vfio",
         ),
-        pytest.param({**GOOD, "kind": ["x"]}, ["p.kind: expected 'GpuConfig', found a list"], id="kind-list"),
+        pytest.param({**GOOD, "kind": ["x"]}, ["p.kind: expected 'GpuConfig', found ['x']"], id="kind-list"),
         pytest.param({**GOOD, "sharing": {}}, ["p.sharing: unknown field; GpuConfig has none"], id="unknown-field"),
     ],
 )
 def test_errors_say_what_was_expected_and_found(raw: object, messages: list[str]) -> None:
     """Every error at once, each with its path."""
     assert [str(error) for error in decode_config(raw, "p")] == messages
+
+
+def test_a_field_of_a_megabyte_is_cut_off() -> None:
+    """Messages end in Events and logs, which are bounded."""
+    (error,) = decode_config({**GOOD, "x" * 1_000_000: 1}, "p")
+
+    assert len(str(error)) < 200
 
 
 def test_a_key_that_is_there_twice_is_an_error() -> None:

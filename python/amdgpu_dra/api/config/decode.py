@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from amdgpu_dra.api.config.kinds import API_VERSION, KINDS
+from amdgpu_dra.api.errors import shorten
 
 _TAKEN = tuple(kind.name for kind in KINDS if not kind.refused)
 _REFUSED = {kind.name: kind.refused for kind in KINDS if kind.refused}
 _FIELDS = ("apiVersion", "kind")
-_SHOWN = 64
+_LONGEST_NAME = 63
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,19 +37,19 @@ def decode_config(raw: object, path: str) -> list[FieldError]:
         path: where it stands, as Kubernetes writes field paths.
     """
     if not isinstance(raw, Mapping):
-        return [FieldError(field=path, detail=f"expected an object, found {_shown(raw)}")]
+        return [FieldError(field=path, detail=f"expected an object, found {shorten(raw)}")]
     errors = []
     if isinstance(raw, RepeatedKeys):
         errors += [FieldError(field=f"{path}.{name}", detail="the key is there twice") for name in raw.names]
     if raw.get("apiVersion") != API_VERSION:
-        found = _shown(raw.get("apiVersion"))
+        found = shorten(raw.get("apiVersion"))
         errors.append(FieldError(field=f"{path}.apiVersion", detail=f"expected {API_VERSION!r}, found {found}"))
     kind = raw.get("kind")
     if isinstance(kind, str) and kind in _REFUSED:
         errors.append(FieldError(field=f"{path}.kind", detail=f"{kind} is not supported: {_REFUSED[kind]}"))
     elif kind not in _TAKEN:
         wanted = " or ".join(repr(name) for name in _TAKEN)
-        errors.append(FieldError(field=f"{path}.kind", detail=f"expected {wanted}, found {_shown(kind)}"))
+        errors.append(FieldError(field=f"{path}.kind", detail=f"expected {wanted}, found {shorten(kind)}"))
     else:
         errors += [
             FieldError(field=f"{path}.{_name(name)}", detail=f"unknown field; {kind} has none")
@@ -57,17 +58,6 @@ def decode_config(raw: object, path: str) -> list[FieldError]:
     return errors
 
 
-def _shown(value: object) -> str:
-    """What was found, short enough for a message."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, Mapping):
-        return "an object"
-    if isinstance(value, (list, tuple)):
-        return "a list"
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-
-
 def _name(name: str) -> str:
-    return name if len(name) <= _SHOWN else f"{name[:_SHOWN]}…"
+    """A field's name as it stands; one that no field can have is quoted and cut off."""
+    return name if name.isidentifier() and len(name) <= _LONGEST_NAME else shorten(name)

@@ -9,7 +9,7 @@
 "Cannot be placed" is a result of allocation, not an error.
 """
 
-__all__ = ["ClaimError", "DriverError", "HostError", "NotReadyError", "UsageError"]
+__all__ = ["ClaimError", "DriverError", "HostError", "NotReadyError", "UsageError", "shorten"]
 
 
 class DriverError(Exception):
@@ -38,3 +38,12 @@ class NotReadyError(DriverError):
 
 class HostError(DriverError):
     """The node refuses: sysfs, a device node or the disk."""
+
+
+def shorten(value: object, longest: int = 80) -> str:
+    """What was found, for a message: as Python writes it, and cut off at so many characters.
+
+    What others wrote may be a megabyte, and messages end in Events, logs and answers that are bounded.
+    """
+    text = repr(value[: longest + 1] if isinstance(value, str | bytes) else value)
+    return text if len(text) <= longest else f"{text[:longest]}…"

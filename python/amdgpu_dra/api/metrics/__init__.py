@@ -10,10 +10,15 @@ __all__ = [
     "API_SECONDS",
     "BUCKETS",
     "CALL_SECONDS",
+    "CLAIMS",
+    "EVENTS",
+    "FINDINGS",
     "GENERATION",
     "METRICS",
     "PUBLISHED",
+    "QUARANTINED",
     "STATIC_LAYOUT",
+    "SWITCH_SECONDS",
     "WITHHELD",
     "Kind",
     "Metric",
@@ -63,7 +68,8 @@ CALL_SECONDS = Metric(
     name="amdgpu_dra_claim_seconds",
     kind=Kind.HISTOGRAM,
     labels=("method", "result"),
-    help="seconds of Prepare and Unprepare calls of the kubelet, once for each claim of a call; result: ok or error",
+    help="seconds of Prepare and Unprepare calls of the kubelet, once for each claim of a call; result: ok, error or "
+    "given-up, when the kubelet waited no longer",
 )
 API_SECONDS = Metric(
     name="amdgpu_dra_api_request_seconds",
@@ -78,5 +84,48 @@ STATIC_LAYOUT = Metric(
     help="1 while only the partitions of now are published though more were asked for, by reason",
 )
 
-METRICS = (PUBLISHED, WITHHELD, GENERATION, CALL_SECONDS, API_SECONDS, STATIC_LAYOUT)
+CLAIMS = Metric(
+    name="amdgpu_dra_claims",
+    kind=Kind.GAUGE,
+    labels=("state",),
+    help="claims that have a record, by state: Preparing and Unpreparing wait for the kubelet to try again",
+)
+QUARANTINED = Metric(
+    name="amdgpu_dra_claims_quarantined",
+    kind=Kind.GAUGE,
+    labels=(),
+    help="prepared claims of which a device is gone or exchanged: their CDI documents are withdrawn",
+)
+FINDINGS = Metric(
+    name="amdgpu_dra_claim_findings_total",
+    kind=Kind.COUNTER,
+    labels=("reason",),
+    help="what verifying claims has found and, where it could, repaired, by reason; a quarantine counts when it begins",
+)
+SWITCH_SECONDS = Metric(
+    name="amdgpu_dra_mode_switch_seconds",
+    kind=Kind.HISTOGRAM,
+    labels=("mode", "result"),
+    help="seconds of switches of a GPU's compute mode, by the mode that was wanted; result: ok, busy (tried again) or "
+    "failed",
+)
+EVENTS = Metric(
+    name="amdgpu_dra_events_total",
+    kind=Kind.COUNTER,
+    labels=("reason", "result"),
+    help="Events by reason; result: posted, failed, or dropped because there were too many",
+)
+METRICS = (
+    PUBLISHED,
+    WITHHELD,
+    GENERATION,
+    CALL_SECONDS,
+    API_SECONDS,
+    STATIC_LAYOUT,
+    CLAIMS,
+    QUARANTINED,
+    FINDINGS,
+    SWITCH_SECONDS,
+    EVENTS,
+)
 """All of them; whoever adds one adds it here."""

@@ -31,6 +31,11 @@ class Reason(StrEnum):
     CLAIM_GONE = "ClaimGone"
     MODE_LOST = "ModeLost"
     CLAIM_QUARANTINED = "ClaimQuarantined"
+    PREPARE_REFUSED = "PrepareRefused"
+    PREPARE_DELAYED = "PrepareDelayed"
+    PREPARE_FAILED = "PrepareFailed"
+    UNPREPARE_FAILED = "UnprepareFailed"
+    REGISTRATION_REFUSED = "RegistrationRefused"
 
 
 HELP = {
@@ -70,5 +75,14 @@ HELP = {
     "next Prepare switches the GPU; delete the pod if it does not start",
     Reason.CLAIM_QUARANTINED: "a device of a prepared claim is gone or another GPU stands in its place; its CDI "
     "document is withdrawn and its devices stay held: bring the GPU back, or delete the pod",
+    Reason.PREPARE_REFUSED: "the claim cannot be prepared as it is: its allocation, its configuration, or another "
+    "claim that has its device; the message says what to change",
+    Reason.PREPARE_DELAYED: "the claim cannot be prepared now, as while its GPU is switched or somebody uses it: it is "
+    "tried again",
+    Reason.PREPARE_FAILED: "the node cannot prepare the claim: a device is gone, a device node or the disk refuses; it "
+    "is tried again",
+    Reason.UNPREPARE_FAILED: "what was made for the claim cannot be removed, as on a read-only disk: it is tried "
+    "again, and the pod terminates until then",
+    Reason.REGISTRATION_REFUSED: "the kubelet does not take the plugin; its message says why, and it tries again",
 }
 """What to do, by code; `docs/reference/reasons.md` is generated from it."""

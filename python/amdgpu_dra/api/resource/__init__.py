@@ -3,7 +3,7 @@
 One inner form for every served version; `v1` is what is spoken now. Refuses to know how objects are fetched.
 """
 
-from amdgpu_dra.api.resource.claim import Claim, DeviceResult, OpaqueConfig, decode_claim
+from amdgpu_dra.api.resource.claim import Claim, DeviceResult, ObjectRef, OpaqueConfig, decode_claim
 from amdgpu_dra.api.resource.slice import (
     AttributeValue,
     CounterConsumption,
@@ -23,6 +23,7 @@ __all__ = [
     "CounterSet",
     "Device",
     "DeviceResult",
+    "ObjectRef",
     "OpaqueConfig",
     "ResourceSlice",
     "Taint",

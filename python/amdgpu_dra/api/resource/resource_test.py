@@ -10,6 +10,7 @@ from amdgpu_dra.api.resource import (
     CounterConsumption,
     CounterSet,
     Device,
+    ObjectRef,
     ResourceSlice,
     Taint,
     Version,
@@ -102,15 +103,132 @@ def test_claim_is_read() -> None:
     assert claim.configs[0].from_class
 
 
+GOOD = {"request": "r", "driver": "gpu.amd.com", "pool": "n", "device": "gpu-0"}
+
+
+def _claim(devices: object) -> dict[str, object]:
+    return {"metadata": {}, "status": {"allocation": {"devices": devices}}}
+
+
 @pytest.mark.parametrize(
-    ("results", "path"),
+    ("result", "fault"),
     [
-        ([1], r"results\[0\]"),
-        ([{"request": "r"}], r"results\[0\]\.driver"),
-        ([{"request": 5}], r"results\[0\]\.request"),
+        (1, "]: expected an object, found 1"),
+        (None, "]: expected an object, found None"),
+        ({**GOOD, "pool": None}, "].pool: expected a name of 1 to 253 characters, found None"),
+        ({**GOOD, "device": ""}, "].device: expected a name"),
+        ({**GOOD, "driver": ["gpu.amd.com"]}, "].driver: expected a name"),
+        ({**GOOD, "request": 5}, "].request: expected a name"),
+        ({**GOOD, "request": "r\nX=1"}, "].request: expected a name"),
+        ({**GOOD, "request": "r/"}, "].request: expected name or name/subrequest, found 'r/'"),
+        ({**GOOD, "request": "/s"}, "].request: expected name or name/subrequest"),
+        ({**GOOD, "adminAccess": "true"}, "].adminAccess: expected true or false, found 'true'"),
+        ({**GOOD, "shareID": 7}, "].shareID: expected a text, found 7"),
+        ({**GOOD, "shareID": ""}, "].shareID: expected a text"),
+        ({**GOOD, "device": "x" * 10_000_000}, "].device: expected a name of 1 to 253 characters, found 'xxx"),
     ],
+    ids=str,
 )
-def test_malformed_allocations_say_where(results: list[object], path: str) -> None:
-    """An allocation that is none is an error with the path of the fault."""
-    with pytest.raises(ValueError, match=path):
-        decode_claim({"metadata": {}, "status": {"allocation": {"devices": {"results": results}}}})
+def test_malformed_results_say_where(result: object, fault: str) -> None:
+    """Whatever is wrong of a result is an error with the path of the fault, and of a length that fits a message."""
+    with pytest.raises(ValueError, match="results") as caught:
+        decode_claim(_claim({"results": [GOOD, result]}))
+
+    assert str(caught.value).startswith(f"status.allocation.devices.results[1{fault}")
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("devices", "fault"),
+    [
+        ("x", "status.allocation.devices: expected an object, found 'x'"),
+        ({"results": {"a": 1}}, "status.allocation.devices.results: expected a list, found {'a': 1}"),
+        ({"results": [], "config": 3}, "status.allocation.devices.config: expected a list, found 3"),
+        ({"config": ["x"]}, "status.allocation.devices.config[0]: expected an object, found 'x'"),
+        ({"config": [{"opaque": []}]}, "status.allocation.devices.config[0].opaque: expected an object, found []"),
+        ({"config": [{"opaque": {"driver": 1}}]}, "status.allocation.devices.config[0].opaque.driver: expected a text"),
+        ({"config": [{"requests": "gpu"}]}, "status.allocation.devices.config[0].requests: expected a list"),
+        ({"config": [{"requests": ["gpu", {}]}]}, "status.allocation.devices.config[0].requests[1]: expected a text"),
+    ],
+    ids=str,
+)
+def test_malformed_allocations_say_where(devices: object, fault: str) -> None:
+    """What is no list, no object or no text where the API has one is an error with its path."""
+    with pytest.raises(ValueError, match="expected") as caught:
+        decode_claim(_claim(devices))
+
+    assert str(caught.value).startswith(fault)
+
+
+def test_every_fault_of_an_allocation_is_told() -> None:
+    """Two results and a configuration that are wrong are three faults of one error."""
+    with pytest.raises(ValueError, match="expected") as caught:
+        decode_claim(_claim({"results": [{**GOOD, "pool": 1}, {**GOOD, "device": 2}], "config": [4]}))
+
+    assert str(caught.value).count("; ") == 2
+
+
+@pytest.mark.parametrize("raw", [None, [], "x", {"metadata": 1}, {"status": []}, {"status": {"allocation": "x"}}])
+def test_what_is_no_claim_is_one_clear_error(raw: object) -> None:
+    """An answer of another shape never ends in another error than this one."""
+    with pytest.raises(ValueError, match="expected an object, found"):
+        decode_claim(raw)
+
+
+def test_nulls_are_what_is_left_out() -> None:
+    """The server leaves empty fields out; where others write null it means the same."""
+    allocation = {"devices": {"results": [{**GOOD, "adminAccess": None, "shareID": None}], "config": None}}
+    claim = decode_claim({"metadata": None, "status": {"allocation": allocation, "reservedFor": None}})
+
+    assert claim.results is not None
+    assert (claim.results[0].admin_access, claim.results[0].share_id, claim.configs) == (False, None, ())
+    assert decode_claim({"status": {"allocation": {"devices": None}}}).results == ()
+    assert decode_claim({"status": None}).results is None
+
+
+def test_fields_of_later_versions_are_passed_over() -> None:
+    """Consumed capacity, tolerations, binding conditions and what nobody has thought of yet change nothing."""
+    more: dict[str, object] = {
+        "consumedCapacity": {"memory": "1Gi"},
+        "tolerations": [1],
+        "bindingConditions": None,
+        "new": {"x": []},
+    }
+    allocation = {"results": [{**GOOD, **more, "shareID": "s"}], "config": [{"newKind": {}}], "new": 1}
+    claim = decode_claim(_claim(allocation))
+
+    assert claim.results is not None
+    assert (claim.results[0].device, claim.results[0].share_id) == ("gpu-0", "s")
+    assert claim.configs[0].driver == ""
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*GOOD, "opaque", "x"]), inner),
+    max_leaves=8,
+)
+
+
+@given(JSON, JSON, JSON)
+def test_any_json_is_a_claim_or_a_clear_error(results: object, config: object, reserved: object) -> None:
+    """Whatever stands in an allocation: what is decoded is of the right types, and nothing else is ever raised."""
+    status = {"allocation": {"devices": {"results": results, "config": config}}, "reservedFor": reserved}
+    try:
+        claim = decode_claim({"metadata": {"namespace": "ns"}, "status": status})
+    except ValueError as error:
+        fault = str(error)
+        assert fault.startswith("status.allocation")
+        return
+    for result in claim.results or ():
+        assert all(type(text) is str and text for text in (result.request, result.pool, result.device))
+        assert result.base_request
+
+
+def test_pods_that_have_a_claim_are_named() -> None:
+    """Pods, and no other consumer; they are of the claim's namespace."""
+    pod, other = {"resource": "pods", "name": "p", "uid": "1"}, {"resource": "jobs", "name": "j", "uid": "2"}
+    grouped = {"apiGroup": "x.io", "resource": "pods", "name": "q", "uid": "3"}
+    claim = decode_claim({"metadata": {"namespace": "ns"}, "status": {"reservedFor": [pod, other, grouped, 5]}})
+
+    assert claim.reserved
+    assert claim.pods == (ObjectRef(kind="Pod", namespace="ns", name="p", uid="1"),)

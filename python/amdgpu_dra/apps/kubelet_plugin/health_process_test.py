@@ -12,6 +12,7 @@ import pytest
 
 from amdgpu_dra.core.fakegpu import render
 from amdgpu_dra.edge.faketree import read_fleet, write_tree
+from amdgpu_dra.testing.fakeapi.client import CLAIMS
 from amdgpu_dra.testing.fakekubelet import FakeKubelet
 from amdgpu_dra.testing.fakenode import NODE, World, tell
 
@@ -169,3 +170,42 @@ def test_a_stream_whose_kubelet_goes_leaves_nothing() -> None:
         assert "Traceback" not in plugin.log.read_text()
 
     tell(story)
+
+
+async def _beside_pods(world: World) -> set[tuple[str, str]]:
+    events = await world.client.call("GET", "/apis/events.k8s.io/v1/namespaces/default/events")
+    beside = [(item["regarding"], item) for item in events["items"]]
+    return {(about["name"], item["reason"]) for about, item in beside if about["kind"] == "Pod"}
+
+
+def test_another_board_in_the_place_of_a_claims_gpu_is_not_healthy_for_its_pod() -> None:
+    """Its files are all well; the pod that has the claim is told, and its device is unhealthy until its GPU is back."""
+
+    async def story(world: World) -> None:
+        plugin, kubelet = await world.start("--rescan-interval=0.1")
+        await world.published()
+        claim = await world.claim("c", FIRST)
+        path = f"{CLAIMS.format(namespace='default')}/c"
+        claim["status"]["reservedFor"] = [{"resource": "pods", "name": "p", "uid": "1"}]
+        await world.client.call("PUT", f"{path}/status", claim)
+        assert (await kubelet.prepare(claim))[claim["metadata"]["uid"]].error == ""
+        first, *rest = FLEET.gpus
+        async with aclosing(kubelet.watch()) as reports:
+            # As a board is exchanged: it goes, and another one comes.
+            for gpus in (rest, (replace(first, unique_id=first.unique_id + 99), *rest)):
+                write_tree(render(replace(FLEET, gpus=tuple(gpus))), world.setting.tree, nodes=False)
+                report = await _until(reports, {HEALTHY: 7, UNHEALTHY: 1})
+            while "unique id" not in report[FIRST].message:
+                report = await _next(reports)
+            assert report[FIRST].message.startswith("claim default/c: ClaimQuarantined: ")
+            assert report[FIRST].health == UNHEALTHY
+            async with asyncio.timeout(20):
+                while ("p", "ClaimQuarantined") not in await _beside_pods(world):
+                    await asyncio.sleep(0.02)
+            write_tree(render(replace(FLEET, gpus=tuple(rest))), world.setting.tree, nodes=False)
+            await _until(reports, {HEALTHY: 7, UNHEALTHY: 1})
+            write_tree(render(FLEET), world.setting.tree, nodes=False)
+            await _until(reports, {HEALTHY: 8})
+        await plugin.stop()
+
+    tell(story, seconds=120)

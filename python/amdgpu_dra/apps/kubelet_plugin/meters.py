@@ -4,10 +4,21 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
-from amdgpu_dra.agent.claims import Answer
+from amdgpu_dra.agent.claims import Answer, ClaimManager, Verifier
 from amdgpu_dra.agent.ports import Metrics
 from amdgpu_dra.agent.publish import Publisher
-from amdgpu_dra.api.metrics import API_SECONDS, CALL_SECONDS, GENERATION, PUBLISHED, STATIC_LAYOUT, WITHHELD
+from amdgpu_dra.api.checkpoint import State
+from amdgpu_dra.api.metrics import (
+    API_SECONDS,
+    CALL_SECONDS,
+    CLAIMS,
+    GENERATION,
+    PUBLISHED,
+    QUARANTINED,
+    STATIC_LAYOUT,
+    SWITCH_SECONDS,
+    WITHHELD,
+)
 from amdgpu_dra.api.resource import Device
 from amdgpu_dra.core.devices import Listing
 
@@ -20,10 +31,15 @@ def timed(metrics: Metrics | None, method: str, call: Calls) -> Calls:
         return call
 
     async def counted(ids: Iterable[tuple[str, str, str]]) -> Mapping[str, Answer]:
-        start = time.perf_counter()
-        answers = await call(ids)
-        for answer in answers.values():
-            metrics.observe(CALL_SECONDS, time.perf_counter() - start, method, "error" if answer.error else "ok")
+        start, asked = time.perf_counter(), list(ids)
+        # A kubelet that waits no longer cancels the call.
+        results = ["given-up"] * len(asked)
+        try:
+            answers = await call(asked)
+            results = ["error" if answer.error else "ok" for answer in answers.values()]
+        finally:
+            for result in results:
+                metrics.observe(CALL_SECONDS, time.perf_counter() - start, method, result)
         return answers
 
     return counted
@@ -36,6 +52,23 @@ def count_requests(metrics: Metrics) -> Callable[[str, int, float], None]:
         metrics.observe(API_SECONDS, seconds, verb, str(code))
 
     return note
+
+
+def count_switches(metrics: Metrics) -> Callable[[str, str, float], None]:
+    """What a switcher tells each switch to: mode, result and seconds."""
+
+    def note(mode: str, result: str, seconds: float) -> None:
+        metrics.observe(SWITCH_SECONDS, seconds, mode, result)
+
+    return note
+
+
+def put_claims(metrics: Metrics, claims: ClaimManager, verifier: Verifier) -> None:
+    """The claims that are held, by state, and how many of them are quarantined."""
+    states = dict.fromkeys((State.PREPARING, State.READY, State.UNPREPARING), 0)
+    states |= Counter(record.state for record in claims.records)
+    metrics.put(CLAIMS, {(state,): count for state, count in states.items()})
+    metrics.put(QUARANTINED, {(): verifier.quarantined})
 
 
 def put_generations(metrics: Metrics, publisher: Publisher) -> None:

@@ -3,6 +3,7 @@
 import logging
 
 from amdgpu_dra.agent.publish import Publisher
+from amdgpu_dra.api.logs import facts
 from amdgpu_dra.apps.kubelet_plugin.flags import Options
 from amdgpu_dra.core.devices import STATIC, Layout
 from amdgpu_dra.core.gpu import Inventory
@@ -33,7 +34,7 @@ class Offer:
         if choice.per_gpu and support is not None:
             reason, detail = support.reason, support.detail
         if reason and (reason, detail) != (self.reason, self.detail):
-            _LOG.warning("the partitions of now are published: %s", detail, extra={"facts": {"reason": reason}})
+            _LOG.warning("the partitions of now are published: %s", detail, extra=facts(reason=reason))
         self.reason, self.detail = reason, detail
         dynamic = choice.per_gpu and support is not None and support.counters
         return Layout(dynamic=True) if dynamic else STATIC

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from amdgpu_dra.agent.publish import Support
 from amdgpu_dra.api.errors import HostError
+from amdgpu_dra.api.logs import facts
 from amdgpu_dra.api.reasons import Reason
 from amdgpu_dra.apps.kubelet_plugin.flags import Options
 from amdgpu_dra.apps.kubelet_plugin.meters import put_offer
@@ -109,12 +110,14 @@ class Runner:
                 _LOG.error("%s", error)
 
     async def _reverify(self) -> None:
-        """Looks at the claims again as soon as the GPUs have changed, if something could not be mended before."""
+        """Looks at the claims again as soon as the GPUs have changed.
+
+        The API server is asked only if something could not be mended before: what GPUs do says nothing of claims.
+        """
         while True:
             await self._changed.wait()
             self._changed.clear()
-            if self._plugin.verifier.unsettled:
-                await self._plugin.verifier.look()
+            await self._plugin.verifier.look(ask=self._plugin.verifier.unsettled)
 
     def _use(self, inventory: Inventory) -> Listing:
         """What is offered of an inventory; it is published as well."""
@@ -161,5 +164,5 @@ class Runner:
         self._reported.add(text)
         if text in said:
             return False
-        _LOG.warning("%s", text, extra={"facts": {"reason": reason}} if reason else None)
+        _LOG.warning("%s", text, extra=facts(reason=reason) if reason else None)
         return True

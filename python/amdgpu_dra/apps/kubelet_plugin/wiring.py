@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from amdgpu_dra.agent.claims import Answer, ClaimManager, ClaimRef, Paths, Survey, Switcher, Verifier, World
+from amdgpu_dra.agent.claims import Answer, ClaimManager, ClaimRef, Paths, Survey, Switcher, Verifier, World, telling
 from amdgpu_dra.agent.events import EventQueue
 from amdgpu_dra.agent.health import HealthBoard
 from amdgpu_dra.agent.ports import (
@@ -23,9 +23,18 @@ from amdgpu_dra.agent.ports import (
 )
 from amdgpu_dra.agent.publish import Publisher
 from amdgpu_dra.api.errors import UsageError
+from amdgpu_dra.api.metrics import EVENTS, FINDINGS
+from amdgpu_dra.api.reasons import Reason
 from amdgpu_dra.apps.kubelet_plugin.adapters import SysfsModes, SysfsTree, SystemClock
 from amdgpu_dra.apps.kubelet_plugin.flags import Options
-from amdgpu_dra.apps.kubelet_plugin.meters import Calls, count_requests, put_generations, timed
+from amdgpu_dra.apps.kubelet_plugin.meters import (
+    Calls,
+    count_requests,
+    count_switches,
+    put_claims,
+    put_generations,
+    timed,
+)
 from amdgpu_dra.core.slices import DRIVER
 from amdgpu_dra.edge.disk import CdiDirectory, RecordFiles
 from amdgpu_dra.edge.kube import Connection, KubeApi
@@ -92,10 +101,20 @@ def wire(options: Options) -> Plugin:
     kubelet = KubeletServer(
         DRIVER,
         sockets,
-        prepare=timed(metrics, "Prepare", _by_ref(claims.prepare)),
-        unprepare=timed(metrics, "Unprepare", _by_ref(claims.unprepare)),
+        prepare=timed(metrics, "Prepare", _by_ref(telling(events, claims.prepare))),
+        unprepare=timed(
+            metrics, "Unprepare", _by_ref(telling(events, claims.unprepare, always=Reason.UNPREPARE_FAILED))
+        ),
         health=ResourceHealth(options.node_name, board.watch),
     )
+    kubelet.registration.on_refused = partial(events.emit, Reason.REGISTRATION_REFUSED)
+    verifier = Verifier(paths, world, survey, claims, events)
+    verifier.on_withdrawn = board.withdraw
+    if metrics is not None:
+        events.on_event = partial(metrics.count, EVENTS)
+        switcher.on_switch = count_switches(metrics)
+        verifier.on_finding = partial(metrics.count, FINDINGS)
+        metrics.on_scrape = partial(put_claims, metrics, claims, verifier)
     checks = {"": kubelet.find_problem, "liveness": kubelet.find_problem, "readiness": _readiness(kubelet, publisher)}
     return Plugin(
         tree=tree,
@@ -104,7 +123,7 @@ def wire(options: Options) -> Plugin:
         events=events,
         clock=clock,
         claims=claims,
-        verifier=Verifier(paths, world, survey, claims, events),
+        verifier=verifier,
         publisher=publisher,
         board=board,
         kubelet=kubelet,

@@ -21,7 +21,7 @@ from amdgpu_dra.core.claims import (
     plan_record,
     split_name,
 )
-from amdgpu_dra.core.devices import Layout, Listing, device_name, list_devices
+from amdgpu_dra.core.devices import Layout, Listing, NodeDevice, device_name, list_devices
 from amdgpu_dra.core.fakegpu import render
 from amdgpu_dra.core.gpu import parse
 from amdgpu_dra.edge.faketree import read_fleet
@@ -96,6 +96,43 @@ def test_only_our_results_are_ours() -> None:
     assert [held.device for held in record.devices] == ["gpu-0000-05-00-0"]
 
 
+def test_a_claim_of_others_alone_is_refused() -> None:
+    """Of other drivers, of our driver elsewhere, or of nothing: the pod would start without a device."""
+    nic = DeviceResult(request="nic", driver="nic.example.com", pool="n", device="x")
+    elsewhere = DeviceResult(request="gpu", driver="gpu.amd.com", pool="m", device="gpu-0000-05-00-0")
+    found = r"device of driver gpu.amd.com in pool n in status.allocation.devices.results, found "
+
+    with pytest.raises(ClaimError, match=found + "driver gpu.amd.com in pool m, driver nic.example.com in pool n"):
+        _plan(_claim(results=(nic, elsewhere)))
+    with pytest.raises(ClaimError, match=found + "no device at all"):
+        _plan(_claim(results=()))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "good"),
+    [
+        ({}, {}, False),
+        ({}, {"admin_access": True}, True),
+        ({"admin_access": True}, {"admin_access": True}, True),
+        ({"share_id": "s"}, {"share_id": "t"}, True),
+        ({"share_id": "s"}, {"share_id": "s"}, False),
+        ({"share_id": "s"}, {}, False),
+    ],
+    ids=str,
+)
+def test_a_device_is_once_in_a_claim(one: dict[str, Any], other: dict[str, Any], *, good: bool) -> None:
+    """Twice to have alone is no allocation that a scheduler makes; admin access and other shares are."""
+    result = DeviceResult(request="a", driver="gpu.amd.com", pool="n", device="gpu-0000-05-00-0")
+    claim = _claim(results=(replace(result, **one), replace(result, request="b/s", **other)))
+    if good:
+        assert len(_plan(claim).devices) == 2
+        return
+    with pytest.raises(
+        ClaimError, match=r"gpu-0000-05-00-0 once in .*, found it is there for request a and for .* b/s"
+    ):
+        _plan(claim)
+
+
 def _config(parameters: object, **changes: Any) -> OpaqueConfig:
     base = OpaqueConfig(requests=(), driver="gpu.amd.com", parameters=parameters, from_class=False, path="config[0]")
     return replace(base, **changes)
@@ -147,6 +184,22 @@ def test_wrong_configs_are_told_whole(parameters: object, text: str) -> None:
 def test_devices_exclude_each_other(mine: str, theirs: str, *, clash: bool) -> None:
     """The same device, a GPU and its partition, and partitions of different modes; nothing else."""
     assert clash == (Holdings([_record(theirs, uid="v")]).find_conflict(_record(mine)) is not None)
+
+
+PARTS = st.sampled_from(ALL.devices)
+
+
+@given(st.lists(PARTS, min_size=1, max_size=4), st.lists(PARTS, min_size=1, max_size=4))
+def test_no_two_claims_have_the_same_hardware(mine: list[NodeDevice], theirs: list[NodeDevice]) -> None:
+    """Claims clash where a GPU would be in two modes (whole is one) or a partition in two claims, and nowhere else."""
+
+    def clash(one: NodeDevice, other: NodeDevice) -> bool:
+        same = (one.mode, one.partition.index) == (other.mode, other.partition.index)
+        return one.gpu.address == other.gpu.address and (same or one.mode != other.mode)
+
+    held = Holdings([_record(*(device.name for device in theirs), uid="v")])
+    found = held.find_conflict(_record(*(device.name for device in mine)))
+    assert (found is not None) == any(clash(one, other) for one in mine for other in theirs)
 
 
 @pytest.mark.parametrize("effects", TABLE.values(), ids=str)

@@ -41,10 +41,12 @@ class Plan:
 def plan_claim(claim: Claim, uid: str, *, node: str, listing: Listing, boot_id: str) -> Record:
     """Checks a claim that was fetched for a Prepare, and gives the record to keep.
 
-    Results of other drivers and other pools are not ours and are passed over.
+    Results of other drivers and other pools are not ours and are passed over, unless nothing is left: a pod would start
+    without a device.
 
     Raises:
-        ClaimError: replaced by another claim of the same name, not allocated, or with a configuration that is wrong.
+        ClaimError: replaced by another claim of the same name, not allocated, without a device of ours or with one
+            twice, or with a configuration that is wrong.
         HostError: a device that was allocated does not exist.
     """
     where = f"claim {claim.namespace}/{claim.name}"
@@ -64,6 +66,7 @@ def plan_claim(claim: Claim, uid: str, *, node: str, listing: Listing, boot_id: 
         )
     _check_configs(claim, where)
     ours = [result for result in claim.results if result.driver == DRIVER and result.pool == node]
+    _check_results(claim.results, ours, node=node, where=where)
     return Record(
         uid=uid,
         namespace=claim.namespace,
@@ -72,6 +75,30 @@ def plan_claim(claim: Claim, uid: str, *, node: str, listing: Listing, boot_id: 
         boot_id=boot_id,
         devices=tuple(_held(result, listing, where) for result in ours),
     )
+
+
+def _check_results(results: tuple[DeviceResult, ...], ours: list[DeviceResult], *, node: str, where: str) -> None:
+    """Refuses what no scheduler allocates: nothing of ours, or a device twice to have alone."""
+    if not ours:
+        found = ", ".join(sorted({f"driver {item.driver} in pool {item.pool}" for item in results})[:_SHOWN])
+        raise ClaimError(
+            where,
+            expected=f"a device of driver {DRIVER} in pool {node} in status.allocation.devices.results",
+            found=found or "no device at all",
+            action="delete the pod so that the claim is allocated anew; a kubelet asks only the drivers of a claim",
+        )
+    first: dict[str, DeviceResult] = {}
+    for result in ours:
+        if result.admin_access:
+            continue
+        other = first.setdefault(result.device, result)
+        if other is not result and (None in (other.share_id, result.share_id) or other.share_id == result.share_id):
+            raise ClaimError(
+                where,
+                expected=f"device {result.device} once in status.allocation.devices.results",
+                found=f"it is there for request {other.request} and for request {result.request}",
+                action="delete the claim so that it is allocated anew; a scheduler does not allocate a device twice",
+            )
 
 
 def _check_configs(claim: Claim, where: str) -> None:

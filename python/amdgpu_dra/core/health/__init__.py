@@ -4,7 +4,7 @@ Knows what presence and readability say of a device. Refuses to know when somebo
 out in a GPU.
 """
 
-from amdgpu_dra.core.health.judge import LONGEST, doubt, judge
+from amdgpu_dra.core.health.judge import LONGEST, doubt, judge, withdraw
 from amdgpu_dra.core.health.report import DeviceHealth, Health, Report
 
-__all__ = ["LONGEST", "DeviceHealth", "Health", "Report", "doubt", "judge"]
+__all__ = ["LONGEST", "DeviceHealth", "Health", "Report", "doubt", "judge", "withdraw"]

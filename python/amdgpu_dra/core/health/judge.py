@@ -1,6 +1,6 @@
 """`judge(before, inventory, listing)`: the health of every device that is published, or was."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from amdgpu_dra.api.reasons import Reason
@@ -46,6 +46,19 @@ def judge(before: Iterable[DeviceHealth], inventory: Inventory, listing: Listing
 def doubt(before: Iterable[DeviceHealth], why: str) -> tuple[DeviceHealth, ...]:
     """The same devices when nothing can be told of any of them, and why."""
     return tuple(_say(item, (Health.UNKNOWN, why)) for item in before)
+
+
+def withdraw(judged: tuple[DeviceHealth, ...], withdrawn: Mapping[str, str]) -> tuple[DeviceHealth, ...]:
+    """The same devices, of which those are unhealthy that claims hold and cannot use: name -> why.
+
+    A GPU that stands where another was is healthy by its files. For the pod that has the other it is not.
+    """
+    return tuple(
+        _say(item, (Health.UNHEALTHY, withdrawn[item.name]))
+        if item.name in withdrawn and item.health == Health.HEALTHY
+        else item
+        for item in judged
+    )
 
 
 def _say(item: DeviceHealth, verdict: _Verdict) -> DeviceHealth:

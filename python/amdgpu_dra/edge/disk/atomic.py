@@ -49,6 +49,15 @@ def drop_temporaries(folder: str, start: str = "") -> None:
                 os.unlink(f"{folder}/{name}")
 
 
+def remove_file(path: str) -> None:
+    """Removes a file, if it is there. A read-only file system refuses before it looks, so it is looked here."""
+    try:
+        os.unlink(path)
+    except OSError:
+        if os.path.lexists(path):
+            raise
+
+
 @contextmanager
 def host_errors(where: str, expected: str) -> Iterator[None]:
     """Turns an OSError into a HostError that names the folder, and what to do."""
@@ -58,6 +67,6 @@ def host_errors(where: str, expected: str) -> Iterator[None]:
         raise HostError(
             where,
             expected=expected,
-            found=f"{error.strerror} ({error.filename})" if error.filename else str(error),
+            found=f"{error.strerror} ({error.filename})" if error.filename else error.strerror or str(error),
             action="free space, or make the folder writable for this process; nothing is lost, the kubelet tries again",
         ) from error

@@ -2,11 +2,10 @@
 
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 from amdgpu_dra.core.cdi import encode_spec, spec_file_name
-from amdgpu_dra.edge.disk.atomic import drop_temporaries, host_errors, write_file
+from amdgpu_dra.edge.disk.atomic import drop_temporaries, host_errors, remove_file, write_file
 
 _START, _END = spec_file_name("\n").split("\n")
 
@@ -49,8 +48,8 @@ class CdiDirectory:
 
     def remove(self, uid: str) -> None:
         """Removes a claim's document, if it is there."""
-        with host_errors(f"CDI folder {self.folder}", "to remove a document"), suppress(FileNotFoundError):
-            os.unlink(f"{self.folder}/{spec_file_name(uid)}")
+        with host_errors(f"CDI folder {self.folder}", "to remove a document"):
+            remove_file(f"{self.folder}/{spec_file_name(uid)}")
 
     def claims(self) -> list[str]:
         """UIDs of the claims that have a document here."""

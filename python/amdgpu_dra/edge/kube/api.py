@@ -1,12 +1,12 @@
 """Claims, slices and the node, by resource.k8s.io/v1. Fulfils `agent/ports.ClaimApi` and `SliceApi`."""
 
-import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from secrets import token_hex
 from urllib.parse import quote
 
 from amdgpu_dra.api.errors import ClaimError, NotReadyError
-from amdgpu_dra.api.resource import Claim, ResourceSlice, decode_claim, decode_slice, encode_slice
+from amdgpu_dra.api.resource import Claim, ObjectRef, ResourceSlice, decode_claim, decode_slice, encode_slice
 from amdgpu_dra.edge.kube.connection import Connection, StatusError
 
 _GROUP = "/apis/resource.k8s.io/v1"
@@ -15,6 +15,9 @@ _SLICES = f"{_GROUP}/resourceslices"
 # kubelet's are.
 _DEFAULT = "default"
 _LONGEST_NOTE = 1024
+# Of the object's name in an Event's, whose own is 253 at most.
+_LONGEST_NAME = 230
+_VERSIONS = {"ResourceClaim": "resource.k8s.io/v1", "Pod": "v1"}
 _NOT_FOUND, _CONFLICT, _GONE, _INVALID = 404, 409, 410, 422
 
 
@@ -55,22 +58,26 @@ class KubeApi:
                 action="delete the claim so that it is allocated anew",
             ) from error
 
-    async def post_event(self, reason: str, message: str, claim: tuple[str, str, str] | None) -> None:
+    async def post_event(self, reason: str, message: str, about: ObjectRef | None) -> None:
         """See the port."""
         namespace, regarding = _DEFAULT, {"apiVersion": "v1", "kind": "Node", "name": self._node, "uid": self._node}
-        if claim is not None:
-            namespace, name, uid = claim
-            regarding = {"apiVersion": "resource.k8s.io/v1", "kind": "ResourceClaim", "namespace": namespace}
-            regarding |= {"name": name, "uid": uid}
-        now = datetime.now(UTC)
+        if about is not None:
+            namespace = about.namespace
+            regarding = {"apiVersion": _VERSIONS[about.kind], "kind": about.kind, "namespace": namespace}
+            regarding |= {"name": about.name, "uid": about.uid}
+        # The one use of the time of day: what a reader sees. Names come from no clock, which may stand or go back.
+        now = datetime.now(UTC)  # noqa: TID251
         event = {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
-            "metadata": {"name": f"{regarding['name']}.{time.time_ns():x}", "namespace": namespace},
+            "metadata": {
+                "name": f"{regarding['name'][:_LONGEST_NAME].rstrip('.-')}.{token_hex(8)}",
+                "namespace": namespace,
+            },
             "eventTime": now.isoformat(timespec="microseconds").replace("+00:00", "Z"),
             "reportingController": self._driver,
             "reportingInstance": self._node,
-            "action": "Prepare" if claim is not None else "Publish",
+            "action": "Prepare" if about is not None else "Publish",
             "reason": reason,
             "regarding": regarding,
             "note": message[:_LONGEST_NOTE],

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from amdgpu_dra.api.errors import NotReadyError, UsageError
+from amdgpu_dra.edge.kube.pod_token import PodToken
 
 _TIMEOUT = 20.0
 # A watch is ended by the server after this long and opened anew; the client waits a little longer.
@@ -49,7 +50,8 @@ class Connection:
                 if self._kubeconfig:
                     await config.load_kube_config(config_file=self._kubeconfig, client_configuration=configuration)
                 else:
-                    config.load_incluster_config(client_configuration=configuration)
+                    config.load_incluster_config(client_configuration=configuration, try_refresh_token=False)
+                    configuration.refresh_api_key_hook = PodToken(config.incluster_config.SERVICE_TOKEN_FILENAME)
                 self._rest = rest(configuration)
             except (config.ConfigException, OSError, ValueError, TypeError) as error:
                 raise UsageError(

@@ -1,8 +1,10 @@
 """The DRA service, v1 and v1beta1 by one handler."""
 
+import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from itertools import count
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -10,6 +12,7 @@ import grpc
 from kubelet.dra.v1 import dra_pb2 as v1
 from kubelet.dra.v1beta1 import dra_pb2 as v1beta1
 
+from amdgpu_dra.api.logs import Facts, facts, join
 from amdgpu_dra.core.claims import PlannedDevice
 
 _LOG = logging.getLogger("kubelet")
@@ -20,6 +23,12 @@ SERVICES: dict[str, ModuleType] = {
 }
 # What a plugin says at registration, most wanted first: a kubelet takes the first that it knows.
 SUPPORTED = ("v1.DRAPlugin", "v1beta1.DRAPlugin")
+# What a kubelet takes of an answer: gRPC's default for clients (manager.go sets no other). Errors in place of devices
+# take the reserve.
+_LONGEST_ANSWER = 4 << 20
+_RESERVE = 512 << 10
+# A kubelet puts a claim's error into an Event of its own, which has 1,024.
+_LONGEST_ERROR = 1000
 
 
 class Result(Protocol):
@@ -46,6 +55,7 @@ class DraService:
 
     def __init__(self, prepare: Handler, unprepare: Handler) -> None:
         self._prepare, self._unprepare = prepare, unprepare
+        self._numbers = count(1)
 
     def handlers(self) -> "list[grpc.GenericRpcHandler[Any, Any]]":
         """One generic handler for each version of the service."""
@@ -71,11 +81,20 @@ class DraService:
     def _call(self, messages: ModuleType, verb: str, handler: Handler) -> Callable[[Any, Any], Awaitable[Any]]:
         async def call(request: Any, _context: Any) -> Any:
             start = time.perf_counter()
-            answers = await handler((claim.uid, claim.namespace, claim.name) for claim in request.claims)
+            # A probe of our own has no claim, and comes every few seconds.
+            number = next(self._numbers) if request.claims else 0
             response = getattr(messages, f"Node{verb}ResourcesResponse")()
-            for claim in request.claims:
-                _fill(response.claims[claim.uid], answers[claim.uid], with_share=messages is v1)
-            _log(verb, request, answers, time.perf_counter() - start)
+            try:
+                answers = await handler((claim.uid, claim.namespace, claim.name) for claim in request.claims)
+            except asyncio.CancelledError:
+                _log(verb, number, request.claims, response, time.perf_counter() - start)
+                raise
+            # By answer, not by request: a claim that is named twice has one entry.
+            for uid, answer in answers.items():
+                _fill(response.claims[uid], answer, with_share=messages is v1)
+            _fit(response)
+            if number:
+                _log(verb, number, request.claims, response, time.perf_counter() - start)
             return response
 
         return call
@@ -85,7 +104,7 @@ def _fill(entry: Any, answer: Result, *, with_share: bool) -> None:
     """Fills a claim's entry of a response; an empty one is present all the same."""
     entry.SetInParent()
     if answer.error:
-        entry.error = answer.error
+        entry.error = answer.error if len(answer.error) <= _LONGEST_ERROR else f"{answer.error[:_LONGEST_ERROR]}…"
         return
     for device in answer.devices:
         message = entry.devices.add(
@@ -98,13 +117,44 @@ def _fill(entry: Any, answer: Result, *, with_share: bool) -> None:
             message.share_id = device.share_id
 
 
-def _log(verb: str, request: Any, answers: Mapping[str, Result], seconds: float) -> None:
-    """One line for each claim of a call."""
-    for claim in request.claims:
-        answer = answers[claim.uid]
-        facts = {"claim": f"{claim.namespace}/{claim.name}", "uid": claim.uid, "ms": round(seconds * 1000, 1)}
-        if answer.error:
-            _LOG.error("%s failed: %s", verb, answer.error, extra={"facts": facts})
-        else:
-            devices = ",".join(device.device for device in answer.devices)
-            _LOG.info("%s done", verb, extra={"facts": facts | ({"devices": devices} if devices else {})})
+def _fit(response: Any) -> None:
+    """Cuts an answer down to what the kubelet takes: the claims that are too much get an error, one by one.
+
+    The kubelet would refuse the whole answer, and each one after it: gRPC's limit counts the bytes of a message.
+    """
+    if response.ByteSize() <= _LONGEST_ANSWER:
+        return
+    size = 0
+    for uid, entry in response.claims.items():
+        # With its key and the lengths of both; more than it can be.
+        size += entry.ByteSize() + len(uid) + 16
+        if size > _LONGEST_ANSWER - _RESERVE:
+            entry.Clear()
+            entry.error = (
+                f"claim UID {uid}: expected an answer of at most {_LONGEST_ANSWER} bytes for all claims of one call, "
+                "found more; give the pod fewer claims, or claims of fewer devices"
+            )
+
+
+def _log(method: str, number: int, claims: Sequence[Any], response: Any, seconds: float) -> None:
+    """The one line of a call; it has no answer if the kubelet has given it up."""
+    entries = [response.claims[uid] for uid in dict.fromkeys(claim.uid for claim in claims) if uid in response.claims]
+    errors = [entry.error for entry in entries if entry.error]
+    fields = Facts(
+        method=method,
+        call=number,
+        count=len(claims),
+        failed=len(errors),
+        ms=round(seconds * 1000, 1),
+        claims=join([f"{claim.namespace}/{claim.name}:{claim.uid}" for claim in claims], ","),
+    )
+    if method == "Prepare" and len(errors) < len(entries):
+        fields["devices"] = join([device.device_name for entry in entries for device in entry.devices], ",")
+    if errors:
+        fields["error"] = join(errors, "; ")
+    if not entries:
+        _LOG.warning("%s given up by the kubelet; what has begun goes on", method, extra=facts(**fields))
+    elif errors:
+        _LOG.error("%s failed", method, extra=facts(**fields))
+    else:
+        _LOG.info("%s done", method, extra=facts(**fields))

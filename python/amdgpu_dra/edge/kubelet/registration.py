@@ -1,6 +1,7 @@
 """The registration service, which the kubelet's plugin manager calls."""
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -26,6 +27,8 @@ class RegistrationService:
         )
         self.registered: bool | None = None
         self.error = ""
+        # Told what the kubelet said when it did not take the plugin.
+        self.on_refused: Callable[[str], None] = lambda _: None
 
     def handler(self) -> "grpc.GenericRpcHandler[Any, Any]":
         """The service for gRPC."""
@@ -52,6 +55,7 @@ class RegistrationService:
         if request.plugin_registered:
             _LOG.info("registered by the kubelet")
         else:
+            self.on_refused(f"the kubelet refused the registration: {request.error}")
             _LOG.error(
                 "the kubelet refused the registration: %s; it tries again by itself, see its log for driver %s",
                 request.error,

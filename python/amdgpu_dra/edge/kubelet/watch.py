@@ -59,7 +59,7 @@ class ResourceHealth:
 
     def _message(self, messages: ModuleType, report: Report) -> Any:
         """The report on the wire: seconds since 1970 by this machine's clock, 0 if nobody has looked yet."""
-        looked = 0 if report.age is None else int(time.time() - report.age)
+        looked = 0 if report.age is None else int(time.time() - report.age)  # noqa: TID251 - a reader is shown it
         response = messages.NodeWatchResourcesResponse()
         for item in report.devices:
             response.devices.add(

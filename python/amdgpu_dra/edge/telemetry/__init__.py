@@ -16,10 +16,16 @@ class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """See logging.Formatter."""
         time = datetime.fromtimestamp(record.created, UTC).strftime("%m%d %H:%M:%S.%f")
-        facts = "".join(f" {name}={value}" for name, value in getattr(record, "facts", {}).items())
+        facts = "".join(f" {name}={_quote(value)}" for name, value in getattr(record, "facts", {}).items())
         text = " ".join(record.getMessage().split())
         trace = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
         return f"{_LEVELS.get(record.levelno, '?')}{time} {record.name}: {text}{facts}{trace}"
+
+
+def _quote(value: object) -> str:
+    """A value as it stands, or as JSON writes it if a reader could not tell where it ends."""
+    text = str(value)
+    return text if text.isprintable() and text and not set(' "=') & set(text) else json.dumps(text)
 
 
 class _Json(logging.Formatter):

@@ -59,10 +59,10 @@ async def measure(work: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         figures: dict[str, Any] = {"api": kind, "fleet": fleet.name, "devices": devices}
         starts = []
         for _ in range(arguments.starts - 1):
-            plugin, row = await measure_start(setting, client, devices)
+            plugin, row = await measure_start(setting, client, devices, *arguments.flag)
             starts.append(row)
             await plugin.stop()
-        plugin, row = await measure_start(setting, client, devices)
+        plugin, row = await measure_start(setting, client, devices, *arguments.flag)
         figures["start"] = median_of([*starts, row])
         try:
             await asyncio.sleep(arguments.idle)
@@ -126,6 +126,9 @@ def main() -> int:
     parser.add_argument("--starts", type=int, default=5, help="how often it is started (median)")
     parser.add_argument("--idle", type=float, default=60, help="seconds of rest before idle memory is read")
     parser.add_argument("--rounds", type=int, default=64, help="how often each claim is prepared and released")
+    parser.add_argument(
+        "--flag", action="append", default=[], help="a flag of the plugin, as --flag=--metrics-port=0; may be repeated"
+    )
     parser.add_argument("--json", action="store_true", help="one line of JSON and nothing else")
     arguments = parser.parse_args()
     work = Path(tempfile.mkdtemp(prefix="amdgpu-", dir="/tmp"))

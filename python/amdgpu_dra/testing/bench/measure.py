@@ -38,13 +38,13 @@ def quantiles(seconds: list[float]) -> dict[str, float]:
     return {name: round(rows[min(len(rows) - 1, int(len(rows) * share))], 2) for name, share in at.items()}
 
 
-async def measure_start(setting: Setting, client: Client, devices: int) -> tuple[Plugin, dict[str, float]]:
+async def measure_start(setting: Setting, client: Client, devices: int, *flags: str) -> tuple[Plugin, dict[str, float]]:
     """Starts a plugin on an API server without slices of it; ms to the socket's first answer and to the slices."""
     for item in await client.slices():
         await client.call("DELETE", f"{SLICES}/{item['metadata']['name']}")
     kubelet = FakeKubelet(setting.work / "registry")
     start = time.perf_counter()
-    plugin = await start_plugin(setting)
+    plugin = await start_plugin(setting, *flags)
     dra = setting.work / "plugins" / DRIVER / "dra.sock"
     async with asyncio.timeout(30):
         while not dra.exists():

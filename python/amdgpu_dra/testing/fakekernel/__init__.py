@@ -1,5 +1,5 @@
 """A fake kernel in a process of its own, as users run it: mounted, told what fails, killed, mounted again."""
 
-from amdgpu_dra.testing.fakekernel.mounted import Mounted, mounted, need_fuse
+from amdgpu_dra.testing.fakekernel.mounted import Mounted, mounted, need_fuse, need_mounts
 
-__all__ = ["Mounted", "mounted", "need_fuse"]
+__all__ = ["Mounted", "mounted", "need_fuse", "need_mounts"]

@@ -26,6 +26,11 @@ def need_fuse() -> None:
     """
     if reason := why_no_kernel():
         raise SkipTest(f"a fake kernel: {reason}")
+    need_mounts()
+
+
+def need_mounts() -> None:
+    """Skips the test where nothing can be mounted; else mounts are private to this process from now, as above."""
     if reason := _leave_mounts():
         raise SkipTest(f"mounting needs namespaces: {reason}")
 

@@ -1,12 +1,12 @@
 """The API server's side, and time."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from typing import Any
 
 from amdgpu_dra.api.errors import ClaimError, NotReadyError
-from amdgpu_dra.api.resource import Claim, ResourceSlice
+from amdgpu_dra.api.resource import Claim, ObjectRef, ResourceSlice
 
 
 class FakeClaims:
@@ -182,7 +182,18 @@ class FakeEvents:
 
     def __init__(self) -> None:
         self.told: list[tuple[str, str]] = []
+        self.pods: list[tuple[str, str]] = []
 
-    def emit(self, reason: str, message: str, *, claim: tuple[str, str, str] | None = None) -> None:
+    def emit(
+        self,
+        reason: str,
+        message: str,
+        *,
+        claim: tuple[str, str, str] | None = None,
+        pods: Iterable[ObjectRef] = (),
+        same: str = "",
+    ) -> None:
         """See the port."""
+        del same
         self.told.append((reason, message if claim is None else f"{claim[0]}/{claim[1]}: {message}"))
+        self.pods += [(reason, pod.name) for pod in pods]
