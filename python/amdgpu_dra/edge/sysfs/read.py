@@ -46,12 +46,22 @@ class _Tree:
             self._check_alive(error)
 
     def names(self, folder: str) -> list[str]:
-        """The names in a folder; none if it cannot be read."""
+        """The names in a folder; none if it is not there.
+
+        Raises HostError if it is and cannot be read: that its GPUs have gone is not what was found.
+        """
         try:
             return sorted(os.listdir(f"{self.root}/{folder}"))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
         except OSError as error:
             self._check_alive(error)
-            return []
+            raise HostError(
+                f"{self.root}/{folder}",
+                expected="to list this folder",
+                found=str(error.strerror),
+                action="see dmesg for amdgpu, and whether the plugin may read sysfs; it is tried again",
+            ) from error
 
     def _check_alive(self, error: OSError) -> None:
         """Raises HostError if the whole mount is dead: what was read so far is no tree, and no GPU has gone."""
@@ -74,10 +84,11 @@ def read_tree(root: str, *, every_link: bool = False, without_modes: Collection[
     The compute mode of the GPUs in `without_modes` is not read: while a GPU is being switched, the kernel holds up who
     reads it.
 
-    A file that is there and cannot be read is kept as unreadable; a folder that cannot be read is empty.
+    A file that is there and cannot be read is kept as unreadable.
 
     Raises:
-        HostError: the root is no folder, or an empty one, or its mount died, also while it was read.
+        HostError: the root is no folder, or an empty one; its mount died, also while it was read; or a folder of it is
+            there and cannot be read.
     """
     try:
         found = "" if os.listdir(root) else "an empty folder"
