@@ -4,8 +4,9 @@ Knows the order of effects and which claims may run side by side. Refuses to kno
 """
 
 from amdgpu_dra.agent.claims.manager import Answer, ClaimManager, ClaimRef, Paths, World
+from amdgpu_dra.agent.claims.rescan import Rescan
 from amdgpu_dra.agent.claims.survey import Survey
 from amdgpu_dra.agent.claims.switcher import Switcher
 from amdgpu_dra.agent.claims.verify import Verifier
 
-__all__ = ["Answer", "ClaimManager", "ClaimRef", "Paths", "Survey", "Switcher", "Verifier", "World"]
+__all__ = ["Answer", "ClaimManager", "ClaimRef", "Paths", "Rescan", "Survey", "Switcher", "Verifier", "World"]

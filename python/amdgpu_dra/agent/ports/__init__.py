@@ -21,6 +21,7 @@ __all__ = [
     "EventApi",
     "Events",
     "GpuTree",
+    "Hotplug",
     "Metrics",
     "PartitionSwitch",
     "RecordStore",
@@ -85,6 +86,18 @@ class GpuTree(Protocol):
 
     async def find_generation(self) -> int | None:
         """KFD's count of nodes that came and went; None if it cannot be read. Never waits for a GPU."""
+        ...
+
+    async def fingerprint(self, without_modes: frozenset[PciAddress]) -> tuple[str, ...]:
+        """Differs when a GPU has come, gone or changed its mode, or cannot be read; costs little, and never fails."""
+        ...
+
+
+class Hotplug(Protocol):
+    """The kernel's word that GPUs, their driver or their device nodes have changed."""
+
+    async def wait(self) -> None:
+        """Returns once it has told so since the last return; never where it cannot be heard."""
         ...
 
 

@@ -64,6 +64,11 @@ class FakeGpus:
         """See the port."""
         return self._generation
 
+    async def fingerprint(self, without_modes: frozenset[PciAddress]) -> tuple[str, ...]:
+        """See the port."""
+        modes = (f"{address}={mode}" for address, mode in self.modes.items() if address not in without_modes)
+        return (str(self._generation), *modes)
+
     async def write_mode(self, address: PciAddress, mode: str) -> Outcome:
         """See the port."""
         self.writes.append((address, mode))

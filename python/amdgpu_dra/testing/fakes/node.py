@@ -25,6 +25,10 @@ class FakeTree:
         """See the port."""
         return self.inventory.generation
 
+    async def fingerprint(self, without_modes: frozenset[PciAddress]) -> tuple[str, ...]:  # noqa: ARG002 - as above
+        """See the port."""
+        return (str(self.inventory.generation), *(f"{gpu.address}={gpu.compute_mode}" for gpu in self.inventory.gpus))
+
 
 class FakeNodes:
     """Device nodes that are all right, but for those that a test names."""

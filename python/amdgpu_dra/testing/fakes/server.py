@@ -155,6 +155,10 @@ class FakeClock:
         self._over.set()
         self._over = asyncio.Event()
 
+    def pass_by(self, seconds: float) -> None:
+        """Lets so much time pass in which no wait ends."""
+        self._now += seconds
+
     async def wait(self, work: "asyncio.Future[Any]", seconds: float) -> bool:
         """See the port."""
         if seconds <= 0 or work.done():
