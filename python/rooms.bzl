@@ -16,6 +16,7 @@ PACKAGES = [
     "//python/amdgpu_dra/agent/health",
     "//python/amdgpu_dra/agent/ports",
     "//python/amdgpu_dra/agent/publish",
+    "//python/amdgpu_dra/agent/retry",
     "//python/amdgpu_dra/api/checkpoint",
     "//python/amdgpu_dra/api/config",
     "//python/amdgpu_dra/api/errors",

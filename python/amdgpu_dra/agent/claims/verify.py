@@ -44,7 +44,7 @@ class Verifier:
             _LOG.warning("the node has started anew since claims were prepared (boot %s)", ", ".join(sorted(boots)))
         while True:
             await self.look()
-            await self._world.clock.sleep(_EVERY)
+            await self._world.clock.sleep(_EVERY * (0.5 + self._world.clock.jitter()))
 
     async def look(self) -> None:
         """One look at every claim that has a record or a document. What fails is logged, and tried at the next look."""

@@ -4,13 +4,16 @@ import asyncio
 import logging
 
 from amdgpu_dra.agent.ports import Clock, EventApi
-from amdgpu_dra.api.errors import DriverError
+from amdgpu_dra.agent.retry import Backoff
+from amdgpu_dra.api.errors import DriverError, NotReadyError
 
 _LOG = logging.getLogger("events")
 # The same words about the same object are told again after this many seconds.
 _AGAIN = 600.0
 # So many Events at once, and one more in so many seconds.
 _BURST, _REFILL = 20, 30.0
+# How often one is tried: some five minutes in all, on average.
+_TRIES = 9
 
 type Words = tuple[str, str, tuple[str, str, str] | None]
 
@@ -18,7 +21,7 @@ type Words = tuple[str, str, tuple[str, str, str] | None]
 class EventQueue:
     """Takes Events and posts them one after another. Fulfils `agent/ports.Events`.
 
-    What is told twice, too often, or while the API server is away, is only in the log: an Event is a help to users and
+    What is told twice, too often, or cannot be posted for minutes, is only in the log: an Event is a help to users and
     no record.
     """
 
@@ -43,8 +46,20 @@ class EventQueue:
     async def run(self) -> None:
         """Posts until it is cancelled."""
         while True:
-            reason, message, claim = await self._queue.get()
+            words = await self._queue.get()
             try:
-                await self._api.post_event(reason, message, claim)
+                await self._post(words)
             except DriverError as error:
-                _LOG.warning("Event %s is not posted: %s", reason, error)
+                _LOG.warning("Event %s is not posted: %s", words[0], error)
+
+    async def _post(self, words: Words) -> None:
+        """Raises DriverError if it is refused, or if the API server is away for long."""
+        backoff = Backoff(self._clock, first=1.0, longest=120.0)
+        while True:
+            try:
+                return await self._api.post_event(*words)
+            except NotReadyError as error:
+                pause = backoff.next_pause(error)
+                if error.refused or backoff.failures >= _TRIES:
+                    raise
+                await self._clock.sleep(pause)

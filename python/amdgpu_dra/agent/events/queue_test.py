@@ -16,12 +16,14 @@ class Api:
 
     def __init__(self) -> None:
         self.posted: list[tuple[str, str]] = []
-        self.down = False
+        self.down = self.refuses = False
 
     async def post_event(self, reason: str, message: str, claim: tuple[str, str, str] | None) -> None:
         """See the port."""
-        if self.down:
-            raise NotReadyError("API server", expected="an answer", found="none", action="wait")
+        if self.down or self.refuses:
+            error = NotReadyError("API server", expected="an answer", found="none", action="wait")
+            error.refused = self.refuses
+            raise error
         self.posted.append((reason, message if claim is None else f"{claim[0]}/{claim[1]}: {message}"))
 
 
@@ -86,5 +88,42 @@ def test_an_event_that_cannot_be_posted_stops_no_other() -> None:
         queue.emit("R", "posted", claim=("ns", "c", "u"))
         await _drain(queue)
         assert api.posted == [("R", "ns/c: posted")]
+
+    asyncio.run(story())
+
+
+def test_an_event_outlasts_a_short_absence_of_the_server() -> None:
+    """It is tried again with growing pauses, and posted once the server is back; those behind it follow."""
+
+    async def story() -> None:
+        api, clock = Api(), FakeClock()
+        queue = EventQueue(api, clock)
+        api.down = True
+        queue.emit("R", "first")
+        queue.emit("R", "second")
+        task = asyncio.create_task(queue.run())
+        while len(clock.waits) < 4:
+            await asyncio.sleep(0)
+        api.down = False
+        for _ in range(20):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert api.posted == [("R", "first"), ("R", "second")]
+        assert clock.waits == sorted(clock.waits)
+
+    asyncio.run(story())
+
+
+def test_an_event_that_is_refused_is_not_tried_again() -> None:
+    """Without the right to post it no number of tries would help."""
+
+    async def story() -> None:
+        api, clock = Api(), FakeClock()
+        queue = EventQueue(api, clock)
+        api.refuses = True
+        queue.emit("R", "one")
+        await _drain(queue)
+        assert clock.waits == []
 
     asyncio.run(story())

@@ -4,12 +4,12 @@ Every method raises only errors of `api/errors`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Protocol
 
 from amdgpu_dra.api.checkpoint import Record
 from amdgpu_dra.api.metrics import Metric
-from amdgpu_dra.api.resource import Claim, ResourceSlice
+from amdgpu_dra.api.resource import Claim, ResourceSlice, SliceEvent
 from amdgpu_dra.core.gpu import DeviceNode, Inventory, PciAddress
 from amdgpu_dra.core.switch import KfdProcess, Outcome
 
@@ -72,8 +72,8 @@ class SliceApi(Protocol):
         """Deletes exactly this one, if it is still there."""
         ...
 
-    def watch_slices(self, version: str) -> AsyncIterator[ResourceSlice]:
-        """Each slice that is added, changed or deleted after `version`; ends when the server ends it."""
+    def watch_slices(self, version: str, seconds: int) -> AsyncGenerator[SliceEvent]:
+        """What happens to them after `version`, for so many seconds or until the server ends it."""
         ...
 
 

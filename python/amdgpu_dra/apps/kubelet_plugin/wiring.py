@@ -2,11 +2,23 @@
 
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from amdgpu_dra.agent.claims import Answer, ClaimManager, ClaimRef, Paths, Rescan, Survey, Switcher, Verifier, World
+from amdgpu_dra.agent.claims import (
+    Answer,
+    ClaimManager,
+    ClaimRef,
+    PacedClaims,
+    Paths,
+    PatientClaims,
+    Rescan,
+    Survey,
+    Switcher,
+    Verifier,
+    World,
+)
 from amdgpu_dra.agent.events import EventQueue
 from amdgpu_dra.agent.health import HealthBoard
 from amdgpu_dra.agent.ports import (
@@ -110,7 +122,7 @@ def wire(options: Options) -> Plugin:
         uevents=uevents,
         events=events,
         claims=claims,
-        verifier=Verifier(paths, world, survey, claims, events),
+        verifier=Verifier(paths, replace(world, api=PacedClaims(kube, clock)), survey, claims, events),
         publisher=publisher,
         board=board,
         kubelet=kubelet,
@@ -122,7 +134,7 @@ def wire(options: Options) -> Plugin:
 
 def _world(options: Options, kube: KubeApi, device_root: DeviceRoot, clock: Clock) -> World:
     """What claims are carried out on."""
-    api: ClaimApi = kube
+    api: ClaimApi = PatientClaims(kube, clock)
     nodes: DeviceNodes = device_root
     store: RecordStore = RecordFiles(f"{options.kubelet_plugins_directory_path}/{DRIVER}/claims")
     cdi: CdiFolder = CdiDirectory(options.cdi_root)
