@@ -11,7 +11,7 @@ _LOG = logging.getLogger("events")
 # The same words about the same object are told again after this many seconds.
 _AGAIN = 600.0
 # So many Events at once, and one more in so many seconds.
-_BURST, _REFILL = 20, 30.0
+BURST, REFILL = 20, 30.0
 # How often one is tried: some five minutes in all, on average.
 _TRIES = 9
 
@@ -27,15 +27,15 @@ class EventQueue:
 
     def __init__(self, api: EventApi, clock: Clock) -> None:
         self._api, self._clock = api, clock
-        self._queue: asyncio.Queue[Words] = asyncio.Queue(_BURST)
+        self._queue: asyncio.Queue[Words] = asyncio.Queue(BURST)
         self._told: dict[Words, float] = {}
-        self._left, self._since = float(_BURST), clock.now()
+        self._left, self._since = float(BURST), clock.now()
 
     def emit(self, reason: str, message: str, *, claim: tuple[str, str, str] | None = None) -> None:
         """See the port."""
         words, now = (reason, message, claim), self._clock.now()
         self._told = {old: at for old, at in self._told.items() if now - at < _AGAIN}
-        self._left = min(float(_BURST), self._left + (now - self._since) / _REFILL)
+        self._left = min(float(BURST), self._left + (now - self._since) / REFILL)
         self._since = now
         if words in self._told or self._left < 1 or self._queue.full():
             return
