@@ -70,6 +70,10 @@ class FakeApi:
     async def stop(self) -> None:
         """Answers no more; the objects stay."""
         if self._runner is not None:
+            # Those whose client has gone are not known to the runner any more.
+            left = list(self._watching)
+            self.end_watches()
+            await asyncio.gather(*left, return_exceptions=True)
             await self._runner.cleanup()
             self._runner = None
 
