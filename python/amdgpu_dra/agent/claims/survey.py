@@ -88,7 +88,9 @@ class Survey:
             self.problem = ""
             self.on_look("")
             # Of a GPU that was on its way for a part of the reading, some files are from before and some from after.
-            return self._take(*self._doubt(inventory, self._moved))
+            # Nor is anything certain of one that somebody else switches.
+            held_up = {gpu.address: gpu for address in self._tree.held_up if (gpu := self.find_gpu(address))}
+            return self._take(*self._doubt(inventory, {**held_up, **self._moved}))
 
     def _doubt(
         self, inventory: Inventory, moving: Mapping[PciAddress, Gpu]

@@ -78,7 +78,12 @@ class SliceApi(Protocol):
 
 
 class GpuTree(Protocol):
-    """The node's GPUs."""
+    """The node's GPUs. One whose mode the kernel does not tell holds up no reading for more than a second."""
+
+    @property
+    def held_up(self) -> frozenset[PciAddress]:
+        """GPUs whose modes are missing in the last inventory: the kernel did not tell them, since somebody switches."""
+        ...
 
     async def read_inventory(self, *, without_modes: frozenset[PciAddress] = frozenset()) -> Inventory:
         """As they are now; the compute modes of some GPUs are not read. Raises HostError if there is no tree."""

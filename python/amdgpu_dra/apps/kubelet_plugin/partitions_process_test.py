@@ -220,6 +220,30 @@ def test_a_slow_gpu_delays_nobody_else() -> None:
     _play(act)
 
 
+def test_a_gpu_that_somebody_else_switches_delays_nobody_else() -> None:
+    """For as long as that takes its mode cannot be read: others are prepared, and nothing is published anew."""
+
+    async def act(scene: Scene) -> None:
+        before = await scene.world.published()
+        await scene.world.obey(f"delay {ENDLESS}")
+        file = scene.world.setting.tree / "sys/bus/pci/devices" / A / "current_compute_partition"
+        foreign = asyncio.create_task(asyncio.to_thread(file.write_text, "CPX"))
+        await scene.under_way(A)
+        await scene.logged(f"the kernel does not tell the mode of GPU {A}")
+        one = await scene.world.claim("one", GPU_B)
+        assert await scene.given(one) == scene.shown(B)
+        await scene.unprepare(one)
+        assert before == await scene.world.published()
+
+        await scene.world.obey("finish")
+        await foreign
+        await scene.world.obey("delay 0")
+        assert await scene.given(await scene.world.claim("part", f"{GPU_A}-cpx-2")) == scene.shown(A)[2:3]
+        assert before == await scene.world.published()
+
+    _play(act)
+
+
 def test_a_mode_that_fails_costs_that_mode_alone() -> None:
     """EIO is the error of its claim; the mode is withheld with its reason, an Event says so, other GPUs work."""
 

@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from amdgpu_dra.api.errors import HostError
 from amdgpu_dra.core.gpu import TreeText, Unreadable, paths
@@ -90,11 +90,17 @@ class _Tree:
             yield f"{folder}/{head}{name}/{tail}"
 
 
-def read_tree(root: str, *, every_link: bool = False, without_modes: Collection[str] = ()) -> TreeText:
+def read_tree(
+    root: str,
+    *,
+    every_link: bool = False,
+    without_modes: Collection[str] = (),
+    on_mode: Callable[[str], None] = lambda _: None,
+) -> TreeText:
     """Reads what `core/gpu` wants of a sysfs root; `every_link` adds KFD's links beyond the first of each node.
 
     The compute mode of the GPUs in `without_modes` is not read: while a GPU is being switched, the kernel holds up who
-    reads it.
+    reads it. `on_mode` is told the GPU whose mode is read next, and an empty text after the last.
 
     A file that is there and cannot be read is kept as unreadable.
 
@@ -121,9 +127,12 @@ def read_tree(root: str, *, every_link: bool = False, without_modes: Collection[
             tree.link(f"{paths.AMDGPU_DRIVER}/{name}")
             tree.link(f"{paths.PCI_DEVICES}/{name}")
             for file in paths.PCI_FILES:
-                if file == paths.COMPUTE_MODE and name in without_modes:
-                    continue
+                if file == paths.COMPUTE_MODE:
+                    if name in without_modes:
+                        continue
+                    on_mode(name)
                 tree.read(f"{paths.PCI_DEVICES}/{name}/{file}")
+    on_mode("")
     return TreeText(files=tree.files, links=tree.links, writable=frozenset(tree.writable))
 
 
@@ -152,24 +161,31 @@ def read_generation(root: str) -> int | None:
         return None
 
 
-def fingerprint(root: str, without_modes: Collection[str] = ()) -> tuple[str, ...]:
+def fingerprint(
+    root: str, without_modes: Collection[str] = (), on_mode: Callable[[str], None] = lambda _: None
+) -> tuple[str, ...]:
     """A few small files that differ whenever a GPU comes, goes or changes its mode; costs some 20 reads on 8 GPUs.
 
     KFD's generation rises with every node that is added or removed; no event is sent for a change of mode.
     """
     try:
-        return _fingerprint(_Tree(root.rstrip("/") or "/"), without_modes)
+        return _fingerprint(_Tree(root.rstrip("/") or "/"), without_modes, on_mode)
     except HostError as error:
         # Differs from that of every tree, so that the next look at the tree says what is wrong.
         return (str(error),)
 
 
-def _fingerprint(tree: _Tree, without_modes: Collection[str]) -> tuple[str, ...]:
+def _fingerprint(tree: _Tree, without_modes: Collection[str], on_mode: Callable[[str], None]) -> tuple[str, ...]:
     names = tree.names(paths.AMDGPU_DRIVER)
     seen = [tree.peek(paths.GENERATION), tree.peek(paths.MODULE_VERSION)]
     for name in names:
         if ":" in name:
             folder = f"{paths.PCI_DEVICES}/{name}"
-            seen.append(f"without {name}" if name in without_modes else tree.peek(f"{folder}/{paths.COMPUTE_MODE}"))
+            if name in without_modes:
+                seen.append(f"without {name}")
+            else:
+                on_mode(name)
+                seen.append(tree.peek(f"{folder}/{paths.COMPUTE_MODE}"))
             seen.append(tree.peek(f"{folder}/{paths.MEMORY_MODE}"))
+    on_mode("")
     return (*names, *seen)

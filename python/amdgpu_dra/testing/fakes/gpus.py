@@ -34,6 +34,7 @@ class FakeGpus:
         self.missing: set[PciAddress] = set()
         self.before: Callable[[], None] = lambda: None
         self.reads = 0
+        self.held_up: frozenset[PciAddress] = frozenset()
 
     @property
     def inventory(self) -> Inventory:

@@ -15,6 +15,7 @@ class FakeTree:
     def __init__(self, inventory: Inventory) -> None:
         self.inventory = inventory
         self.reads = 0
+        self.held_up: frozenset[PciAddress] = frozenset()
 
     async def read_inventory(self, *, without_modes: frozenset[PciAddress] = frozenset()) -> Inventory:  # noqa: ARG002 - modes are always known here
         """See the port."""
