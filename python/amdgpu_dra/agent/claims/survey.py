@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 
 from amdgpu_dra.agent.ports import GpuTree
 from amdgpu_dra.api.errors import HostError
 from amdgpu_dra.core.devices import Listing, list_devices
-from amdgpu_dra.core.gpu import Gpu, Inventory, PciAddress
+from amdgpu_dra.core.gpu import Gpu, Inventory, PciAddress, find_lost
 from amdgpu_dra.core.switch import hold_still
 
 
@@ -19,6 +20,9 @@ class Survey:
         on_reload: told that amdgpu was loaded anew, before the new inventory is offered.
         moving: GPUs that are being switched, as they were before. They are shown so, and their mode files are not read:
             the kernel holds up a reader until a switch is done.
+        doubtful: in the last reading files could not be read and something was missing. That is shown as it was before,
+            and believed if the next reading says so as well.
+        problem: why the last reading failed, or an empty text.
     """
 
     def __init__(self, tree: GpuTree) -> None:
@@ -30,6 +34,8 @@ class Survey:
         self.moving: dict[PciAddress, Gpu] = {}
         # Those that were moving at any moment of the reading that goes on.
         self._moved: dict[PciAddress, Gpu] = {}
+        self.doubtful = False
+        self.problem = "no inventory has been read yet"
         self._looks: set[asyncio.Future[None]] = set()
         self.inventory: Inventory | None = None
         self.listing: Listing | None = None
@@ -76,11 +82,27 @@ class Survey:
             try:
                 inventory = await self.read()
             except HostError as error:
-                self.on_look(str(error))
+                self.problem = str(error)
+                self.on_look(self.problem)
                 raise
+            self.problem = ""
             self.on_look("")
             # Of a GPU that was on its way for a part of the reading, some files are from before and some from after.
-            return self._take(inventory, self._moved)
+            # Nor is anything certain of one that somebody else switches.
+            held_up = {gpu.address: gpu for address in self._tree.held_up if (gpu := self.find_gpu(address))}
+            return self._take(*self._doubt(inventory, {**held_up, **self._moved}))
+
+    def _doubt(
+        self, inventory: Inventory, moving: Mapping[PciAddress, Gpu]
+    ) -> tuple[Inventory, Mapping[PciAddress, Gpu]]:
+        """What is missing for the first time, because a file could not be read, is kept for once."""
+        before, again = self.inventory, self.doubtful
+        self.doubtful = False
+        if before is None or again:
+            return inventory, moving
+        kfd, lost = find_lost(before, inventory)
+        self.doubtful = bool(lost) or kfd != inventory.kfd
+        return replace(inventory, kfd=kfd), {**lost, **moving}
 
     def hold(self, gpu: Gpu) -> None:
         """A switch of the GPU begins: it is shown as it is now."""

@@ -18,7 +18,7 @@ from amdgpu_dra.core.devices import Listing
 _LOG = logging.getLogger("claims")
 # A whole look costs the API server one GET for each claim of the node; a Prepare mends its own claim at once. Ten
 # minutes are a tenth of a request a second from a node of 64 claims.
-_EVERY = 600.0
+EVERY = 600.0
 # Findings that leave a claim without its document: its pod has lost its devices, or is about to.
 _WITHDRAWN = frozenset({Reason.CLAIM_QUARANTINED, Reason.MODE_LOST})
 
@@ -56,7 +56,7 @@ class Verifier:
             _LOG.warning("the node has started anew since claims were prepared (boot %s)", ", ".join(sorted(boots)))
         while True:
             await self.look()
-            await self._world.clock.sleep(_EVERY)
+            await self._world.clock.sleep(EVERY * (0.5 + self._world.clock.jitter()))
 
     async def look(self, *, ask: bool = True) -> None:
         """One look at every claim that has a record or a document. What fails is logged, and tried at the next look.

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 
 from amdgpu_dra.agent.ports import Clock, EventApi
-from amdgpu_dra.api.errors import DriverError
+from amdgpu_dra.agent.retry import Backoff
+from amdgpu_dra.api.errors import DriverError, NotReadyError
 from amdgpu_dra.api.logs import facts
 from amdgpu_dra.api.resource import ObjectRef
 
@@ -14,8 +15,9 @@ _LOG = logging.getLogger("events")
 # The same words about the same object are told again after this many seconds.
 _AGAIN = 600.0
 # So many Events at once, and one more in so many seconds.
-_BURST, _REFILL = 20, 30.0
-
+BURST, REFILL = 20, 30.0
+# How often one is tried: some five minutes in all, on average.
+_TRIES = 9
 # A claim may be reserved for 256 pods; of more than a few all are told by the claim's own Event.
 _PODS = 4
 type Words = tuple[str, str, ObjectRef | None]
@@ -24,7 +26,7 @@ type Words = tuple[str, str, ObjectRef | None]
 class EventQueue:
     """Takes Events and posts them one after another. Fulfils `agent/ports.Events`.
 
-    What is told twice, too often, or while the API server is away, is only in the log: an Event is a help to users and
+    What is told twice, too often, or cannot be posted for minutes, is only in the log: an Event is a help to users and
     no record.
     """
 
@@ -32,9 +34,9 @@ class EventQueue:
         self._api, self._clock = api, clock
         # Told the reason of each Event and what became of it: posted, failed or dropped.
         self.on_event: Callable[[str, str], None] = lambda _reason, _result: None
-        self._queue: asyncio.Queue[Words] = asyncio.Queue(_BURST)
+        self._queue: asyncio.Queue[Words] = asyncio.Queue(BURST)
         self._told: dict[Words, float] = {}
-        self._left, self._since = float(_BURST), clock.now()
+        self._left, self._since = float(BURST), clock.now()
 
     def emit(
         self,
@@ -56,7 +58,7 @@ class EventQueue:
     def _put(self, words: Words, key: Words) -> None:
         now = self._clock.now()
         self._told = {old: at for old, at in self._told.items() if now - at < _AGAIN}
-        self._left = min(float(_BURST), self._left + (now - self._since) / _REFILL)
+        self._left = min(float(BURST), self._left + (now - self._since) / REFILL)
         self._since = now
         if key in self._told:
             return
@@ -70,11 +72,23 @@ class EventQueue:
     async def run(self) -> None:
         """Posts until it is cancelled."""
         while True:
-            reason, message, about = await self._queue.get()
+            words = await self._queue.get()
             try:
-                await self._api.post_event(reason, message, about)
+                await self._post(words)
             except DriverError as error:
-                _LOG.warning("Event %s is not posted: %s", reason, error, extra=facts(reason=reason))
-                self.on_event(reason, "failed")
+                _LOG.warning("Event %s is not posted: %s", words[0], error, extra=facts(reason=words[0]))
+                self.on_event(words[0], "failed")
             else:
-                self.on_event(reason, "posted")
+                self.on_event(words[0], "posted")
+
+    async def _post(self, words: Words) -> None:
+        """Raises DriverError if it is refused, or if the API server is away for long."""
+        backoff = Backoff(self._clock, first=1.0, longest=120.0)
+        while True:
+            try:
+                return await self._api.post_event(*words)
+            except NotReadyError as error:
+                pause = backoff.next_pause(error)
+                if error.refused or backoff.failures >= _TRIES:
+                    raise
+                await self._clock.sleep(pause)

@@ -18,12 +18,14 @@ class Api:
 
     def __init__(self) -> None:
         self.posted: list[tuple[str, str]] = []
-        self.down = False
+        self.down = self.refuses = False
 
     async def post_event(self, reason: str, message: str, about: ObjectRef | None) -> None:
         """See the port."""
-        if self.down:
-            raise NotReadyError("API server", expected="an answer", found="none", action="wait")
+        if self.down or self.refuses:
+            error = NotReadyError("API server", expected="an answer", found="none", action="wait")
+            error.refused = self.refuses
+            raise error
         self.posted.append((reason, message if about is None else f"{about.namespace}/{about.name}: {message}"))
 
 
@@ -139,5 +141,42 @@ def test_what_becomes_of_events_is_counted() -> None:
         api.down = True
         queue.emit("R", "0")
         assert found == {"posted": 20, "dropped": 10}
+
+    asyncio.run(story())
+
+
+def test_an_event_outlasts_a_short_absence_of_the_server() -> None:
+    """It is tried again with growing pauses, and posted once the server is back; those behind it follow."""
+
+    async def story() -> None:
+        api, clock = Api(), FakeClock()
+        queue = EventQueue(api, clock)
+        api.down = True
+        queue.emit("R", "first")
+        queue.emit("R", "second")
+        task = asyncio.create_task(queue.run())
+        while len(clock.waits) < 4:
+            await asyncio.sleep(0)
+        api.down = False
+        for _ in range(20):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert api.posted == [("R", "first"), ("R", "second")]
+        assert clock.waits == sorted(clock.waits)
+
+    asyncio.run(story())
+
+
+def test_an_event_that_is_refused_is_not_tried_again() -> None:
+    """Without the right to post it no number of tries would help."""
+
+    async def story() -> None:
+        api, clock = Api(), FakeClock()
+        queue = EventQueue(api, clock)
+        api.refuses = True
+        queue.emit("R", "one")
+        await _drain(queue)
+        assert clock.waits == []
 
     asyncio.run(story())

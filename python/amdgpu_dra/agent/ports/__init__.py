@@ -4,12 +4,12 @@ Every method raises only errors of `api/errors`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from typing import Any, Protocol
 
 from amdgpu_dra.api.checkpoint import Record
 from amdgpu_dra.api.metrics import Metric
-from amdgpu_dra.api.resource import Claim, ObjectRef, ResourceSlice
+from amdgpu_dra.api.resource import Claim, ObjectRef, ResourceSlice, SliceEvent
 from amdgpu_dra.core.gpu import DeviceNode, Inventory, PciAddress
 from amdgpu_dra.core.switch import KfdProcess, Outcome
 
@@ -21,6 +21,7 @@ __all__ = [
     "EventApi",
     "Events",
     "GpuTree",
+    "Hotplug",
     "Metrics",
     "PartitionSwitch",
     "RecordStore",
@@ -71,13 +72,18 @@ class SliceApi(Protocol):
         """Deletes exactly this one, if it is still there."""
         ...
 
-    def watch_slices(self, version: str) -> AsyncIterator[ResourceSlice]:
-        """Each slice that is added, changed or deleted after `version`; ends when the server ends it."""
+    def watch_slices(self, version: str, seconds: int) -> AsyncGenerator[SliceEvent]:
+        """What happens to them after `version`, for so many seconds or until the server ends it."""
         ...
 
 
 class GpuTree(Protocol):
-    """The node's GPUs."""
+    """The node's GPUs. One whose mode the kernel does not tell holds up no reading for more than a second."""
+
+    @property
+    def held_up(self) -> frozenset[PciAddress]:
+        """GPUs whose modes are missing in the last inventory: the kernel did not tell them, since somebody switches."""
+        ...
 
     async def read_inventory(self, *, without_modes: frozenset[PciAddress] = frozenset()) -> Inventory:
         """As they are now; the compute modes of some GPUs are not read. Raises HostError if there is no tree."""
@@ -85,6 +91,18 @@ class GpuTree(Protocol):
 
     async def find_generation(self) -> int | None:
         """KFD's count of nodes that came and went; None if it cannot be read. Never waits for a GPU."""
+        ...
+
+    async def fingerprint(self, without_modes: frozenset[PciAddress]) -> tuple[str, ...]:
+        """Differs when a GPU has come, gone or changed its mode, or cannot be read; costs little, and never fails."""
+        ...
+
+
+class Hotplug(Protocol):
+    """The kernel's word that GPUs, their driver or their device nodes have changed."""
+
+    async def wait(self) -> None:
+        """Returns once it has told so since the last return; never where it cannot be heard."""
         ...
 
 

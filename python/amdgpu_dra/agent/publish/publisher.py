@@ -6,18 +6,23 @@ from collections.abc import Callable
 
 from amdgpu_dra.agent.ports import Clock, SliceApi
 from amdgpu_dra.agent.publish.support import Support, find_support
+from amdgpu_dra.agent.publish.watch import SliceWatch
+from amdgpu_dra.agent.retry import Backoff
 from amdgpu_dra.api.errors import DriverError, UsageError
 from amdgpu_dra.api.resource import CounterSet, Device, ResourceSlice
 from amdgpu_dra.core.slices import build_slices, diff_slices
 
 _LOG = logging.getLogger("publish")
-_FIRST_DELAY, _LONGEST_DELAY = 0.5, 60.0
+# Who repairs what others change at once is in a race with them: after each repair the next one waits longer, until
+# there was none for this long.
+_PEACE = 60.0
 
 
 class Publisher:
     """Brings our slices of this node to what is wanted, and keeps them there.
 
-    It lists, writes the difference and watches; whatever changes a slice that it did not write makes it look again.
+    It lists, writes the difference and watches; whatever changes a slice that it did not write makes it look again. The
+    first request waits for nothing, so that a node is of use at once; only what fails is spread over time.
     Slices are never removed at the end: the kubelet does that if the driver stays away (30 s).
     """
 
@@ -31,7 +36,9 @@ class Publisher:
         self.on_support: Callable[[Support], None] = lambda _: None
         self._wake = asyncio.Event()
         self._node_uid = ""
-        self._written: dict[str, str] = {}
+        self._slices = SliceWatch(api, clock)
+        self._tries, self._repairs = Backoff(clock), Backoff(clock, first=0.1)
+        self._repaired: float | None = None
         self.wanted: int | None = None
         self.generation: int | None = None
         # Told that one of the two has changed.
@@ -41,8 +48,9 @@ class Publisher:
 
     def want(self, devices: tuple[Device, ...], counter_sets: tuple[CounterSet, ...] = ()) -> None:
         """The devices, and their GPUs' counters, that should be published from now on."""
-        self._devices, self._counter_sets = devices, counter_sets
-        self._wake.set()
+        if (devices, counter_sets) != (self._devices, self._counter_sets):
+            self._devices, self._counter_sets = devices, counter_sets
+            self._wake.set()
 
     @property
     def not_ready(self) -> str | None:
@@ -51,20 +59,29 @@ class Publisher:
 
     async def run(self) -> None:
         """Works until it is cancelled; what fails is tried again with growing, jittered delays."""
-        failures = 0
         while True:
             try:
                 version = await self._sync()
-                failures = 0
-                await self._watch(version)
+                self._tries.reset()
+                if await self._watch(version):
+                    await self._keep_peace()
             except UsageError:
                 raise
             except DriverError as error:
                 self.problem = str(error)
-                delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2**failures) * (0.5 + self._clock.jitter() / 2)
-                _LOG.warning("%s; next try in %.1f s", error, delay)
-                failures += 1
-                await self._clock.sleep(delay)
+                pause = self._tries.next_pause(error)
+                _LOG.warning("%s; next try in %.1f s", error, pause)
+                await self._clock.sleep(pause)
+
+    async def _keep_peace(self) -> None:
+        """Before a repair: the first one is at once."""
+        now, before = self._clock.now(), self._repaired
+        self._repaired = now
+        if before is None or now - before > _PEACE:
+            self._repairs.reset()
+        else:
+            await self._clock.sleep(self._repairs.next_pause())
+            self._repaired = self._clock.now()
 
     async def _sync(self) -> str:
         """Lists, writes what differs, and gives the version of the list."""
@@ -81,6 +98,7 @@ class Publisher:
         self.on_generation()
         for item in actions.delete:
             await self._api.delete_slice(item)
+            self._slices.note_dropped(item)
             _LOG.info("deleted slice %s, which is not wanted", item.name)
         for item in actions.update:
             self._check(item, await self._api.update_slice(item))
@@ -108,26 +126,23 @@ class Publisher:
 
     def _check(self, sent: ResourceSlice, stored: ResourceSlice) -> None:
         """Notes the version that we wrote, and says so if the server dropped anything."""
-        self._written[stored.name] = stored.resource_version
+        self._slices.note_written(stored)
         if (stored.devices, stored.shared_counters) != (sent.devices, sent.shared_counters):
             _LOG.error("slice %s came back otherwise than it was sent: the server dropped fields", sent.name)
 
-    async def _watch(self, version: str) -> None:
-        """Returns when a slice changes that we did not write, when others are wanted, or when the watch ends."""
+    async def _watch(self, version: str) -> bool:
+        """Returns when other devices are wanted, or the slices have to be looked at: whether it is that."""
+        # A server that is upgraded ends the watch, and may know counters afterwards.
+        asks_again = self._with_counters and not (self.support and self.support.counters)
         waker = asyncio.create_task(self._wake.wait())
-        watcher = asyncio.create_task(self._foreign_change(version))
+        watcher = asyncio.create_task(self._slices.wait_for_others(version, through_failures=not asks_again))
         try:
             done, _ = await asyncio.wait({waker, watcher}, return_when=asyncio.FIRST_COMPLETED)
             if watcher in done:
                 watcher.result()
+            return waker not in done
         finally:
             for task in (waker, watcher):
                 task.cancel()
             # As results, so that a stop which comes in the meantime is not taken for the end of these two.
             await asyncio.gather(waker, watcher, return_exceptions=True)
-
-    async def _foreign_change(self, version: str) -> None:
-        async for item in self._api.watch_slices(version):
-            if self._written.get(item.name) != item.resource_version:
-                _LOG.info("slice %s was changed or deleted by others; looking again", item.name)
-                return

@@ -1,14 +1,14 @@
 """Publishing: what is wanted gets there, stays there, and is never taken away."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 
 from amdgpu_dra.agent.publish import Publisher, Support
-from amdgpu_dra.api.resource import CounterConsumption, CounterSet, Device, ResourceSlice
+from amdgpu_dra.api.resource import CounterConsumption, CounterSet, Device, SliceEvent
 from amdgpu_dra.testing.fakes import FakeClock, FakeSlices
 
 DEVICES = (Device(name="gpu-0"), Device(name="gpu-1"))
@@ -249,11 +249,11 @@ class _Lingering(FakeSlices):
         super().__init__()
         self.ending, self.may_end = asyncio.Event(), asyncio.Event()
 
-    async def watch_slices(self, version: str) -> AsyncIterator[ResourceSlice]:
+    async def watch_slices(self, version: str, seconds: int) -> AsyncGenerator[SliceEvent]:
         """See the port."""
         try:
-            async for item in super().watch_slices(version):
-                yield item
+            async for event in super().watch_slices(version, seconds):
+                yield event
         finally:
             self.ending.set()
             await self.may_end.wait()

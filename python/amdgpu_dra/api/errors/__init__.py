@@ -33,7 +33,15 @@ class ClaimError(DriverError):
 
 
 class NotReadyError(DriverError):
-    """Not now; the same call may succeed later."""
+    """Not now; the same call may succeed later.
+
+    Attributes:
+        retry_after: seconds for which the server asked not to be asked again; None if it did not.
+        refused: it was understood and refused: only what others change will make it succeed.
+    """
+
+    retry_after: float | None = None
+    refused: bool = False
 
 
 class HostError(DriverError):

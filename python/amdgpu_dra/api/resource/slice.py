@@ -87,6 +87,21 @@ class ResourceSlice:
     resource_version: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceEvent:
+    """What a watch brings.
+
+    Attributes:
+        version: from where another watch can go on; empty if this one's was too old, and the slices have to be listed.
+        item: the slice that was added, changed or deleted; None if it is a sign of life alone.
+        deleted: it is the last state of a slice that is gone.
+    """
+
+    version: str
+    item: ResourceSlice | None = None
+    deleted: bool = False
+
+
 def encode_slice(value: ResourceSlice) -> dict[str, Any]:
     """The JSON of a slice, owned by its node."""
     metadata: dict[str, Any] = {

@@ -1,16 +1,40 @@
 """The edges' plain functions as the agents' ports want them: without holding up other calls."""
 
 import asyncio
+import logging
 import random
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
-from amdgpu_dra.core.gpu import Inventory, PciAddress, parse
+from amdgpu_dra.core.gpu import Inventory, PciAddress, TreeText, parse
 from amdgpu_dra.core.switch import KfdProcess, Outcome
 from amdgpu_dra.edge.sysfs import ModeFiles, fingerprint, read_generation, read_tree
+
+_LOG = logging.getLogger("sysfs")
+# A mode is read in microseconds. One that takes twice as long as this is behind the lock of a switch.
+_STUCK = 0.4
+
+
+async def _follow(work: "asyncio.Future[Any]", at: list[str]) -> str:
+    """Waits for a look until it is done, or is at the same GPU for too long; that GPU, or an empty text."""
+    last = ""
+    try:
+        while not (await asyncio.wait({work}, timeout=_STUCK))[0]:
+            last, before = at[0], last
+            if last and last == before:
+                return last
+    except asyncio.CancelledError:
+        work.cancel()
+        raise
+    return ""
+
+
+def _read(root: str, skipped: set[str], note: Callable[[str], None]) -> TreeText:
+    return read_tree(root, without_modes=skipped, on_mode=note)
 
 
 class SystemClock:
@@ -39,13 +63,45 @@ class SysfsTree:
 
     def __init__(self, root: str) -> None:
         self.root = root
+        self._held_up: set[str] = set()
+        # Those of them that the last inventory was read without; the kernel may have let one go meanwhile.
+        self._unread: set[str] = set()
+
+    @property
+    def held_up(self) -> frozenset[PciAddress]:
+        """See the port."""
+        return frozenset(address for name in self._unread if (address := PciAddress.find(name)))
 
     async def read_inventory(self, *, without_modes: frozenset[PciAddress] = frozenset()) -> Inventory:
         """The inventory now. Raises HostError."""
-        return await asyncio.to_thread(self._read, {str(address) for address in without_modes})
+        inventory, self._unread = await self._look(
+            lambda skipped, note: parse(_read(self.root, skipped, note)), without_modes
+        )
+        return inventory
 
-    def _read(self, without_modes: set[str]) -> Inventory:
-        return parse(read_tree(self.root, without_modes=without_modes))
+    async def _look[T](
+        self, look: Callable[[set[str], Callable[[str], None]], T], without_modes: frozenset[PciAddress]
+    ) -> tuple[T, set[str]]:
+        """What a look gives, and the GPUs that it was held up at: those are left out of it, and of those that follow.
+
+        The look that is held up ends when the kernel lets it, in a thread of its own for which nobody waits.
+        """
+        while True:
+            at = [""]
+            held_up = set(self._held_up)
+            skipped = {*map(str, without_modes), *held_up}
+            work = asyncio.ensure_future(_in_own_thread(partial(look, skipped, partial(at.__setitem__, 0))))
+            last = await _follow(work, at)
+            if not last:
+                return work.result(), held_up
+            _LOG.warning("the kernel does not tell the mode of GPU %s: somebody switches it", last)
+            self._held_up.add(last)
+            work.add_done_callback(partial(self._let_go, last))
+
+    def _let_go(self, name: str, work: "asyncio.Future[Any]") -> None:
+        self._held_up.discard(name)
+        if not work.cancelled():
+            work.exception()
 
     async def find_generation(self) -> int | None:
         """KFD's count of nodes that came and went."""
@@ -53,7 +109,8 @@ class SysfsTree:
 
     async def fingerprint(self, without_modes: frozenset[PciAddress]) -> tuple[str, ...]:
         """Changes when a GPU comes, goes or changes its mode; cheap."""
-        return await asyncio.to_thread(fingerprint, self.root, {str(address) for address in without_modes})
+        found, _ = await self._look(partial(fingerprint, self.root), without_modes)
+        return found
 
 
 class SysfsModes:

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from amdgpu_dra.edge.fakekernel import why_no_kernel
-from amdgpu_dra.testing.fakeapi.client import SLICES
 from amdgpu_dra.testing.fakekubelet import FakeKubelet, Plugin, resolve
 from amdgpu_dra.testing.fakenode import DRIVER, DYNAMIC_FLAGS, World, tell
 
@@ -150,27 +149,24 @@ def test_one_gpu_lives_through_its_modes() -> None:
 
 
 def test_a_switch_writes_no_slice() -> None:
-    """Many switches, and looks at the tree all the while: nothing is ever published anew."""
+    """Many switches, and looks at the tree all the while: nothing is ever published anew, or even asked about."""
 
     async def act(scene: Scene) -> None:
-        before = await scene.world.published()
+        before, asked = await scene.world.published(), _slice_requests(scene)
         for number, mode in enumerate(("qpx", "dpx", "cpx", "qpx", "cpx")):
-            asked = _slice_reads(scene)
             claim = await scene.world.claim(f"c{number}", f"{GPU_A}-{mode}-1")
             assert await scene.given(claim) == scene.shown(A)[1:2]
             await scene.unprepare(claim)
         await scene.logged("GPUs or their modes have changed")
-        # What the plugin then wants is listed and compared; whatever differed is written before it watches again.
-        while _slice_reads(scene) < asked + 2:
-            await asyncio.sleep(0.01)
+        assert asked == _slice_requests(scene)
         assert before == await scene.world.published()
         assert scene.log().count("published ") == 1
 
     _play(act, "--rescan-interval=0.05")
 
 
-def _slice_reads(scene: Scene) -> int:
-    return [path for method, path in scene.world.api.requests if method == "GET"].count(SLICES)
+def _slice_requests(scene: Scene) -> list[str]:
+    return [name for name in scene.world.api.asked if "resourceslices" in name and not name.startswith("watch")]
 
 
 def test_a_busy_gpu_names_its_holder() -> None:
@@ -220,6 +216,30 @@ def test_a_slow_gpu_delays_nobody_else() -> None:
         # SPX to CPX took A's one node away before `before` was read, and brought eight.
         assert await scene.generation() - before == one_switch - 1
         assert scene.log().count(f"switching GPU {A} to CPX") == 1
+
+    _play(act)
+
+
+def test_a_gpu_that_somebody_else_switches_delays_nobody_else() -> None:
+    """For as long as that takes its mode cannot be read: others are prepared, and nothing is published anew."""
+
+    async def act(scene: Scene) -> None:
+        before = await scene.world.published()
+        await scene.world.obey(f"delay {ENDLESS}")
+        file = scene.world.setting.tree / "sys/bus/pci/devices" / A / "current_compute_partition"
+        foreign = asyncio.create_task(asyncio.to_thread(file.write_text, "CPX"))
+        await scene.under_way(A)
+        await scene.logged(f"the kernel does not tell the mode of GPU {A}")
+        one = await scene.world.claim("one", GPU_B)
+        assert await scene.given(one) == scene.shown(B)
+        await scene.unprepare(one)
+        assert before == await scene.world.published()
+
+        await scene.world.obey("finish")
+        await foreign
+        await scene.world.obey("delay 0")
+        assert await scene.given(await scene.world.claim("part", f"{GPU_A}-cpx-2")) == scene.shown(A)[2:3]
+        assert before == await scene.world.published()
 
     _play(act)
 

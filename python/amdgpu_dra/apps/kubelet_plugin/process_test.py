@@ -2,22 +2,19 @@
 
 import asyncio
 import signal
-import socket
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from urllib.request import urlopen
 
-import grpc.aio
 import pytest
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from amdgpu_dra.core.fakegpu import render
 from amdgpu_dra.edge.faketree import read_fleet, write_tree
 from amdgpu_dra.testing.fakeapi.client import SLICES
-from amdgpu_dra.testing.fakekubelet import FakeKubelet, resolve, start_plugin
+from amdgpu_dra.testing.fakekubelet import FakeKubelet, free_port, probe, resolve, start_plugin
 from amdgpu_dra.testing.fakenode import DRIVER, World, tell
 
 FIRST, SECOND = "gpu-0000-05-00-0", "gpu-0000-26-00-0"
@@ -173,28 +170,18 @@ def test_a_stop_lets_calls_in_flight_end() -> None:
     tell(story)
 
 
-async def _health(port: int, service: str) -> health_pb2.HealthCheckResponse.ServingStatus:
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        stub = health_pb2_grpc.HealthStub(channel)  # type: ignore[no-untyped-call]
-        answer = await stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=10, wait_for_ready=True)
-        return cast("health_pb2.HealthCheckResponse.ServingStatus", answer.status)
-
-
 def test_health_tells_alive_from_ready() -> None:
     """Alive as soon as the sockets answer, whatever the API server does; ready once the slices are accepted."""
 
     async def story(world: World) -> None:
         port = int(world.api.address.rpartition(":")[2])
         await world.api.stop()
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            health = probe.getsockname()[1]
+        health = free_port()
         plugin, _ = await world.start(f"--healthcheck-port={health}")
-        serving = health_pb2.HealthCheckResponse.SERVING
-        assert await _health(health, "liveness") == serving
-        assert await _health(health, "readiness") == health_pb2.HealthCheckResponse.NOT_SERVING
+        assert await probe(health, "liveness")
+        assert not await probe(health, "readiness")
         await world.api.start(port)
-        while await _health(health, "readiness") != serving:
+        while not await probe(health, "readiness"):
             await asyncio.sleep(0.02)
         await plugin.stop()
 
@@ -205,9 +192,7 @@ def test_metrics_are_served_where_a_port_is_set() -> None:
     """A scrape after Prepare and Unprepare has both, the devices and the requests; no label names a claim."""
 
     async def story(world: World) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         plugin, kubelet = await world.start(f"--metrics-port={port}")
         await world.published()
         claim = await world.claim("a-claim", FIRST)
@@ -289,14 +274,13 @@ def test_a_gpu_that_goes_is_taken_from_the_slice() -> None:
 @pytest.mark.parametrize(
     ("flags", "status", "text"),
     [
-        (["--sysfs-root=/no/such"], 1, "sysfs root /no/such: expected"),
         (["--dev-root=/dev"], 2, "--allow-fake-device-nodes: expected a device root other than /dev"),
         (["--kubeconfig=/no/such"], 2, "flag --kubeconfig /no/such: expected a kubeconfig file"),
         (["--cdi-root=/proc/cdi"], 1, "CDI folder /proc/cdi: expected to make it"),
         ([f"--kubelet-plugins-directory-path=/tmp/{'x' * 120}"], 2, "bytes; set --kubelet-plugins-directory-path"),
         (["--frobnicate"], 2, "found --frobnicate"),
     ],
-    ids=["no-tree", "fake-on-real", "no-kubeconfig", "read-only", "socket-too-long", "unknown-flag"],
+    ids=["fake-on-real", "no-kubeconfig", "read-only", "socket-too-long", "unknown-flag"],
 )
 def test_what_cannot_work_ends_with_one_line(flags: list[str], status: int, text: str) -> None:
     """A status that is not zero and one line that says where, what was expected, what was found and what to do."""

@@ -6,7 +6,6 @@ import signal
 from dataclasses import replace
 
 from amdgpu_dra.agent.publish import Support
-from amdgpu_dra.api.errors import HostError
 from amdgpu_dra.api.logs import facts
 from amdgpu_dra.api.reasons import Reason
 from amdgpu_dra.apps.kubelet_plugin.flags import Options
@@ -29,6 +28,7 @@ class Runner:
         self._stop, self._changed = asyncio.Event(), asyncio.Event()
         self._offer = Offer(options, plugin.publisher)
         self._reported: set[str] = set()
+        plugin.rescan.on_change = self._changed.set
         plugin.survey.offer = self._use
         plugin.survey.on_look = plugin.board.note_look
         plugin.publisher.on_support = self._use_support
@@ -42,6 +42,7 @@ class Runner:
             await self._start()
             await self._work()
         finally:
+            self._plugin.uevents.close()
             await self._plugin.health.stop()
             await self._plugin.connection.close()
             if self._plugin.metrics is not None:
@@ -59,7 +60,9 @@ class Runner:
         held = plugin.claims.load()
         if held:
             _LOG.info("took over %d claims", len(held))
-        await plugin.survey.refresh()
+        plugin.uevents.open()
+        # Where it fails everything is served all the same: a claim can be released without any GPU.
+        await plugin.rescan.look()
         await plugin.kubelet.start_dra()
         await plugin.kubelet.start_registration()
         if self._options.healthcheck_port >= 0:
@@ -79,7 +82,7 @@ class Runner:
                 plugin.events.run(),
                 plugin.verifier.run(),
                 self._reverify(),
-                self._rescan(),
+                plugin.rescan.run(),
             )
             tasks = [group.create_task(work) for work in works]
             await self._stop.wait()
@@ -89,25 +92,6 @@ class Runner:
             for task in tasks:
                 task.cancel()
             await self._plugin.switcher.close()
-
-    async def _rescan(self) -> None:
-        tree, survey = self._plugin.tree, self._plugin.survey
-        seen = await survey.look(tree.fingerprint(frozenset(survey.moving)))
-        while True:
-            await self._plugin.clock.sleep(self._options.rescan_interval)
-            await self._plugin.switcher.look()
-            now = await survey.look(tree.fingerprint(frozenset(survey.moving)))
-            if now == seen:
-                self._plugin.board.note_look()
-                continue
-            _LOG.info("GPUs or their modes have changed; reading the tree again")
-            try:
-                await survey.refresh()
-                seen = now
-                self._changed.set()
-            except HostError as error:
-                # What is published stays: one failed look is no reason to take a node's GPUs away.
-                _LOG.error("%s", error)
 
     async def _reverify(self) -> None:
         """Looks at the claims again as soon as the GPUs have changed.

@@ -2,11 +2,24 @@
 
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from amdgpu_dra.agent.claims import Answer, ClaimManager, ClaimRef, Paths, Survey, Switcher, Verifier, World, telling
+from amdgpu_dra.agent.claims import (
+    Answer,
+    ClaimManager,
+    ClaimRef,
+    PacedClaims,
+    Paths,
+    PatientClaims,
+    Rescan,
+    Survey,
+    Switcher,
+    Verifier,
+    World,
+    telling,
+)
 from amdgpu_dra.agent.events import EventQueue
 from amdgpu_dra.agent.health import HealthBoard
 from amdgpu_dra.agent.ports import (
@@ -17,6 +30,7 @@ from amdgpu_dra.agent.ports import (
     EventApi,
     Events,
     GpuTree,
+    Hotplug,
     PartitionSwitch,
     RecordStore,
     SliceApi,
@@ -39,7 +53,7 @@ from amdgpu_dra.core.slices import DRIVER
 from amdgpu_dra.edge.disk import CdiDirectory, RecordFiles
 from amdgpu_dra.edge.kube import Connection, KubeApi
 from amdgpu_dra.edge.kubelet import HealthServer, HealthState, KubeletServer, ResourceHealth, Sockets
-from amdgpu_dra.edge.sysfs import DeviceRoot, ModeFiles
+from amdgpu_dra.edge.sysfs import DeviceRoot, ModeFiles, Uevents
 
 if TYPE_CHECKING:
     from amdgpu_dra.edge.telemetry.metrics import MetricsServer
@@ -49,11 +63,11 @@ if TYPE_CHECKING:
 class Plugin:
     """The parts of the process."""
 
-    tree: SysfsTree
     survey: Survey
     switcher: Switcher
+    rescan: Rescan
+    uevents: Uevents
     events: EventQueue
-    clock: Clock
     claims: ClaimManager
     verifier: Verifier
     publisher: Publisher
@@ -89,9 +103,10 @@ def wire(options: Options) -> Plugin:
     if metrics is not None:
         connection.on_request = count_requests(metrics)
         publisher.on_generation = partial(put_generations, metrics, publisher)
-    tree = SysfsTree(options.sysfs_root)
-    gpu_tree: GpuTree = tree
-    survey = Survey(gpu_tree)
+    tree: GpuTree = SysfsTree(options.sysfs_root)
+    survey = Survey(tree)
+    uevents = Uevents()
+    hotplug: Hotplug = uevents
     events = EventQueue(event_api, clock)
     switcher = _switcher(options, survey, clock, events)
     paths = Paths(node=options.node_name, dev_root=options.dev_root, boot_id=_boot_id())
@@ -108,20 +123,24 @@ def wire(options: Options) -> Plugin:
         health=ResourceHealth(options.node_name, board.watch),
     )
     kubelet.registration.on_refused = partial(events.emit, Reason.REGISTRATION_REFUSED)
-    verifier = Verifier(paths, world, survey, claims, events)
+    verifier = Verifier(paths, replace(world, api=PacedClaims(kube, clock)), survey, claims, events)
     verifier.on_withdrawn = board.withdraw
     if metrics is not None:
         events.on_event = partial(metrics.count, EVENTS)
         switcher.on_switch = count_switches(metrics)
         verifier.on_finding = partial(metrics.count, FINDINGS)
         metrics.on_scrape = partial(put_claims, metrics, claims, verifier)
-    checks = {"": kubelet.find_problem, "liveness": kubelet.find_problem, "readiness": _readiness(kubelet, publisher)}
+    checks = {
+        "": kubelet.find_problem,
+        "liveness": kubelet.find_problem,
+        "readiness": _readiness(kubelet, survey, publisher),
+    }
     return Plugin(
-        tree=tree,
         survey=survey,
         switcher=switcher,
+        rescan=Rescan(survey, switcher, tree, hotplug, clock, interval=options.rescan_interval),
+        uevents=uevents,
         events=events,
-        clock=clock,
         claims=claims,
         verifier=verifier,
         publisher=publisher,
@@ -135,7 +154,7 @@ def wire(options: Options) -> Plugin:
 
 def _world(options: Options, kube: KubeApi, device_root: DeviceRoot, clock: Clock) -> World:
     """What claims are carried out on."""
-    api: ClaimApi = kube
+    api: ClaimApi = PatientClaims(kube, clock)
     nodes: DeviceNodes = device_root
     store: RecordStore = RecordFiles(f"{options.kubelet_plugins_directory_path}/{DRIVER}/claims")
     cdi: CdiFolder = CdiDirectory(options.cdi_root)
@@ -193,10 +212,11 @@ def _boot_id() -> str:
         return ""
 
 
-def _readiness(kubelet: KubeletServer, publisher: Publisher) -> HealthState:
+def _readiness(kubelet: KubeletServer, survey: Survey, publisher: Publisher) -> HealthState:
     async def state() -> str | None:
         if not kubelet.registration.registered:
             return f"not registered by the kubelet {kubelet.registration.error}".rstrip()
-        return publisher.not_ready
+        # Only of the first reading: what is published stays, whatever a later one says.
+        return survey.problem if survey.inventory is None else publisher.not_ready
 
     return state

@@ -6,6 +6,7 @@ Kubernetes makes of it, and which modes would be legal.
 
 from amdgpu_dra.core.gpu import paths
 from amdgpu_dra.core.gpu.inventory import DeviceNode, Gpu, Inventory, Link, Partition, PciAddress, Problem
+from amdgpu_dra.core.gpu.lost import find_lost
 from amdgpu_dra.core.gpu.parse import gfx_name, parse
 from amdgpu_dra.core.gpu.tree import TreeText, Unreadable
 
@@ -19,6 +20,7 @@ __all__ = [
     "Problem",
     "TreeText",
     "Unreadable",
+    "find_lost",
     "gfx_name",
     "parse",
     "paths",

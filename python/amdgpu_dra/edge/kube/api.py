@@ -1,12 +1,20 @@
 """Claims, slices and the node, by resource.k8s.io/v1. Fulfils `agent/ports.ClaimApi` and `SliceApi`."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from secrets import token_hex
 from urllib.parse import quote
 
 from amdgpu_dra.api.errors import ClaimError, NotReadyError
-from amdgpu_dra.api.resource import Claim, ObjectRef, ResourceSlice, decode_claim, decode_slice, encode_slice
+from amdgpu_dra.api.resource import (
+    Claim,
+    ObjectRef,
+    ResourceSlice,
+    SliceEvent,
+    decode_claim,
+    decode_slice,
+    encode_slice,
+)
 from amdgpu_dra.edge.kube.connection import Connection, StatusError
 
 _GROUP = "/apis/resource.k8s.io/v1"
@@ -18,6 +26,8 @@ _LONGEST_NOTE = 1024
 # Of the object's name in an Event's, whose own is 253 at most.
 _LONGEST_NAME = 230
 _VERSIONS = {"ResourceClaim": "resource.k8s.io/v1", "Pod": "v1"}
+# A Retry-After beyond this many seconds is not meant for us.
+_LONGEST_REST = 60.0
 _NOT_FOUND, _CONFLICT, _GONE, _INVALID = 404, 409, 410, 422
 
 
@@ -145,17 +155,25 @@ class KubeApi:
             if error.code != _NOT_FOUND:
                 raise _not_ready(f"ResourceSlice {item.name}", error) from error
 
-    async def watch_slices(self, version: str) -> AsyncIterator[ResourceSlice]:
-        """See the port. An expired version ends the watch; the caller lists anew."""
+    async def watch_slices(self, version: str, seconds: int) -> AsyncGenerator[SliceEvent]:
+        """See the port."""
+        query = {**self._selector, "resourceVersion": version}
         try:
-            async for event in self._connection.stream(_SLICES, {**self._selector, "resourceVersion": version}):
+            async for event in self._connection.stream(_SLICES, query, seconds):
+                item = event.get("object") or {}
                 if event.get("type") == "ERROR":
+                    # Mostly 410, and whatever it is a list puts it right.
+                    yield SliceEvent(version="")
                     return
-                if event.get("type") != "BOOKMARK":
-                    yield decode_slice(event.get("object") or {})
+                seen = str((item.get("metadata") or {}).get("resourceVersion") or version)
+                if event.get("type") == "BOOKMARK":
+                    yield SliceEvent(version=seen)
+                else:
+                    yield SliceEvent(version=seen, item=decode_slice(item), deleted=event.get("type") == "DELETED")
         except StatusError as error:
             if error.code != _GONE:
                 raise _not_ready("ResourceSlices", error) from error
+            yield SliceEvent(version="")
 
 
 def _not_ready(where: str, error: StatusError, *, hint: str = "") -> NotReadyError:
@@ -166,9 +184,13 @@ def _not_ready(where: str, error: StatusError, *, hint: str = "") -> NotReadyErr
         _CONFLICT: "it is read and written again",
         _INVALID: "report this: the driver checks its slices before it sends them",
     }
-    return NotReadyError(
+    raised = NotReadyError(
         where,
         expected="the API server to agree",
         found=f"status {error.code}: {error.message}",
         action=actions.get(error.code, "it is tried again"),
     )
+    raised.retry_after = None if error.retry_after is None else min(error.retry_after, _LONGEST_REST)
+    # Not those that say "later": a time-out, a conflict, too many requests, or a server that is not well.
+    raised.refused = 400 <= error.code < 500 and error.code not in (408, _CONFLICT, 429)  # noqa: PLR2004
+    return raised

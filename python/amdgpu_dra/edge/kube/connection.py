@@ -12,16 +12,17 @@ from amdgpu_dra.api.errors import NotReadyError, UsageError
 from amdgpu_dra.edge.kube.pod_token import PodToken
 
 _TIMEOUT = 20.0
-# A watch is ended by the server after this long and opened anew; the client waits a little longer.
-WATCH_SECONDS = 300
 
 
 class StatusError(Exception):
-    """The API server answered with an error; `code` is HTTP's and `message` the server's own."""
+    """The API server answered with an error; `code` is HTTP's and `message` the server's own.
 
-    def __init__(self, code: int, message: str) -> None:
+    `retry_after` is for how many seconds it asked not to be asked again, if it did.
+    """
+
+    def __init__(self, code: int, message: str, retry_after: float | None = None) -> None:
         super().__init__(code, message)
-        self.code, self.message = code, message
+        self.code, self.message, self.retry_after = code, message, retry_after
 
 
 class Connection:
@@ -74,16 +75,19 @@ class Connection:
         response = await self._send(method, path, query, body, _TIMEOUT)
         data = await self._read(response.read())
         if response.status >= 300:  # noqa: PLR2004
-            raise _status_error(response.status, data)
+            raise _status_error(response.status, data, response.response.headers)
         found: dict[str, Any] = json.loads(data)
         return found
 
-    async def stream(self, path: str, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
-        """Each event of a watch, until the server ends it. Raises as `request` does."""
-        asked = {**query, "watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(WATCH_SECONDS)}
-        response = await self._send("GET", path, asked, None, WATCH_SECONDS + _TIMEOUT)
+    async def stream(self, path: str, query: Mapping[str, str], seconds: int) -> AsyncIterator[dict[str, Any]]:
+        """Each event of a watch, until the server ends it after so long; the client waits a little longer.
+
+        Raises as `request` does.
+        """
+        asked = {**query, "watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(seconds)}
+        response = await self._send("GET", path, asked, None, seconds + _TIMEOUT)
         if response.status >= 300:  # noqa: PLR2004
-            raise _status_error(response.status, await self._read(response.read()))
+            raise _status_error(response.status, await self._read(response.read()), response.response.headers)
         try:
             while line := await self._read(response.response.content.readline()):
                 yield json.loads(line)
@@ -137,10 +141,12 @@ def _import_client() -> tuple[Any, Any, Any]:
     return RESTClientObject, configuration, config
 
 
-def _status_error(code: int, data: bytes) -> StatusError:
+def _status_error(code: int, data: bytes, headers: Mapping[str, str]) -> StatusError:
     """A Status object's message, or the beginning of whatever came."""
     try:
         message = str(json.loads(data).get("message") or data[:200].decode("utf-8", "replace"))
     except (ValueError, AttributeError):
         message = data[:200].decode("utf-8", "replace")
-    return StatusError(code, message)
+    told = headers.get("Retry-After", "")
+    # The API server states seconds; a date, which HTTP allows too, is left to our own pauses.
+    return StatusError(code, message, float(told) if told.isascii() and told.isdigit() else None)

@@ -2,12 +2,12 @@
 
 import errno
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from amdgpu_dra.api.errors import HostError
 from amdgpu_dra.core.gpu import TreeText, Unreadable, paths
 
-_LONGEST = 1 << 20
+_LONGEST, _SHORT = 1 << 20, 4096
 # A mount whose server is dead, or died during the call.
 _DEAD = frozenset((errno.ENOTCONN, errno.ECONNABORTED))
 _WRITE_BITS = 0o222
@@ -38,6 +38,18 @@ class _Tree:
             self._check_alive(error)
             self.files[path] = Unreadable(errno=errno.errorcode.get(error.errno or 0, str(error.errno)))
 
+    def peek(self, path: str) -> str:
+        """The text of a small file, or the name of the error; a half of what `read` costs, since it is done often."""
+        try:
+            handle = os.open(f"{self.root}/{path}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            try:
+                return os.read(handle, _SHORT).decode("latin-1")
+            finally:
+                os.close(handle)
+        except OSError as error:
+            self._check_alive(error)
+            return errno.errorcode.get(error.errno or 0, "?")
+
     def link(self, path: str) -> None:
         """One symbolic link, if it is there."""
         try:
@@ -46,12 +58,22 @@ class _Tree:
             self._check_alive(error)
 
     def names(self, folder: str) -> list[str]:
-        """The names in a folder; none if it cannot be read."""
+        """The names in a folder; none if it is not there.
+
+        Raises HostError if it is and cannot be read: that its GPUs have gone is not what was found.
+        """
         try:
             return sorted(os.listdir(f"{self.root}/{folder}"))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
         except OSError as error:
             self._check_alive(error)
-            return []
+            raise HostError(
+                f"{self.root}/{folder}",
+                expected="to list this folder",
+                found=str(error.strerror),
+                action="see dmesg for amdgpu, and whether the plugin may read sysfs; it is tried again",
+            ) from error
 
     def _check_alive(self, error: OSError) -> None:
         """Raises HostError if the whole mount is dead: what was read so far is no tree, and no GPU has gone."""
@@ -68,16 +90,23 @@ class _Tree:
             yield f"{folder}/{head}{name}/{tail}"
 
 
-def read_tree(root: str, *, every_link: bool = False, without_modes: Collection[str] = ()) -> TreeText:
+def read_tree(
+    root: str,
+    *,
+    every_link: bool = False,
+    without_modes: Collection[str] = (),
+    on_mode: Callable[[str], None] = lambda _: None,
+) -> TreeText:
     """Reads what `core/gpu` wants of a sysfs root; `every_link` adds KFD's links beyond the first of each node.
 
     The compute mode of the GPUs in `without_modes` is not read: while a GPU is being switched, the kernel holds up who
-    reads it.
+    reads it. `on_mode` is told the GPU whose mode is read next, and an empty text after the last.
 
-    A file that is there and cannot be read is kept as unreadable; a folder that cannot be read is empty.
+    A file that is there and cannot be read is kept as unreadable.
 
     Raises:
-        HostError: the root is no folder, or an empty one, or its mount died, also while it was read.
+        HostError: the root is no folder, or an empty one; its mount died, also while it was read; or a folder of it is
+            there and cannot be read.
     """
     try:
         found = "" if os.listdir(root) else "an empty folder"
@@ -98,9 +127,12 @@ def read_tree(root: str, *, every_link: bool = False, without_modes: Collection[
             tree.link(f"{paths.AMDGPU_DRIVER}/{name}")
             tree.link(f"{paths.PCI_DEVICES}/{name}")
             for file in paths.PCI_FILES:
-                if file == paths.COMPUTE_MODE and name in without_modes:
-                    continue
+                if file == paths.COMPUTE_MODE:
+                    if name in without_modes:
+                        continue
+                    on_mode(name)
                 tree.read(f"{paths.PCI_DEVICES}/{name}/{file}")
+    on_mode("")
     return TreeText(files=tree.files, links=tree.links, writable=frozenset(tree.writable))
 
 
@@ -129,25 +161,31 @@ def read_generation(root: str) -> int | None:
         return None
 
 
-def fingerprint(root: str, without_modes: Collection[str] = ()) -> tuple[str, ...]:
+def fingerprint(
+    root: str, without_modes: Collection[str] = (), on_mode: Callable[[str], None] = lambda _: None
+) -> tuple[str, ...]:
     """A few small files that differ whenever a GPU comes, goes or changes its mode; costs some 20 reads on 8 GPUs.
 
     KFD's generation rises with every node that is added or removed; no event is sent for a change of mode.
     """
     try:
-        return _fingerprint(_Tree(root.rstrip("/") or "/"), without_modes)
+        return _fingerprint(_Tree(root.rstrip("/") or "/"), without_modes, on_mode)
     except HostError as error:
         # Differs from that of every tree, so that the next look at the tree says what is wrong.
         return (str(error),)
 
 
-def _fingerprint(tree: _Tree, without_modes: Collection[str]) -> tuple[str, ...]:
-    tree.read(paths.GENERATION)
-    tree.read(paths.MODULE_VERSION)
+def _fingerprint(tree: _Tree, without_modes: Collection[str], on_mode: Callable[[str], None]) -> tuple[str, ...]:
     names = tree.names(paths.AMDGPU_DRIVER)
+    seen = [tree.peek(paths.GENERATION), tree.peek(paths.MODULE_VERSION)]
     for name in names:
         if ":" in name:
-            if name not in without_modes:
-                tree.read(f"{paths.PCI_DEVICES}/{name}/{paths.COMPUTE_MODE}")
-            tree.read(f"{paths.PCI_DEVICES}/{name}/{paths.MEMORY_MODE}")
-    return (*names, *(f"{path}={text}" for path, text in tree.files.items()))
+            folder = f"{paths.PCI_DEVICES}/{name}"
+            if name in without_modes:
+                seen.append(f"without {name}")
+            else:
+                on_mode(name)
+                seen.append(tree.peek(f"{folder}/{paths.COMPUTE_MODE}"))
+            seen.append(tree.peek(f"{folder}/{paths.MEMORY_MODE}"))
+    on_mode("")
+    return (*names, *seen)

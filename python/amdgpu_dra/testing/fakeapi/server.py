@@ -27,6 +27,10 @@ def write_kubeconfig(path: Path, address: str, token: str = "") -> None:
     path.write_text(_KUBECONFIG.format(address=address, tls=tls, user=f"token: {token}" if token else ""))
 
 
+# How the plugin introduces itself.
+_PLUGIN = "amdgpu-dra"
+
+
 class FakeApi:
     """Objects of nodes, resourceslices and resourceclaims, over HTTP on this machine."""
 
@@ -38,6 +42,13 @@ class FakeApi:
         self._runner: web.AppRunner | None = None
         self.address = ""
         self.requests: list[tuple[str, str]] = []
+        # Those of the plugin, as the table of requests in the docs names them: `list resourceslices`, …
+        self.asked: list[str] = []
+        # The next requests get these answers in place of theirs: status and headers.
+        self.refusals: list[tuple[int, dict[str, str]]] = []
+        # A watch from before this version is refused as too old.
+        self.oldest = 0
+        self._watching: set[asyncio.Task[None]] = set()
         # While it is cleared, reads of single objects wait.
         self.answering = asyncio.Event()
         self.answering.set()
@@ -59,11 +70,22 @@ class FakeApi:
     async def stop(self) -> None:
         """Answers no more; the objects stay."""
         if self._runner is not None:
+            # Those whose client has gone are not known to the runner any more.
+            left = list(self._watching)
+            self.end_watches()
+            await asyncio.gather(*left, return_exceptions=True)
             await self._runner.cleanup()
             self._runner = None
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         self.requests.append((request.method, request.path))
+        if request.headers.get("User-Agent", "").startswith(_PLUGIN):
+            self.asked.append(_name(request))
+        if self.refusals:
+            status, headers = self.refusals.pop(0)
+            return web.json_response(
+                {"kind": "Status", "code": status, "message": "refused"}, status=status, headers=headers
+            )
         if request.path == "/version":
             return web.json_response({"gitVersion": self.version})
         parts = request.path.strip("/").split("/")
@@ -105,6 +127,33 @@ class FakeApi:
         response = web.StreamResponse()
         await response.prepare(request)
         seen = int(request.query.get("resourceVersion") or self._version)
+        if seen < self.oldest:
+            status = {"kind": "Status", "code": 410, "message": "too old resource version"}
+            await response.write(json.dumps({"type": "ERROR", "object": status}).encode() + b"\n")
+            return response
+        # Apart from the request's own, so that it ends by itself and the answer is completed.
+        watching = asyncio.create_task(self._send_events(response, resource, selector, seen))
+        self._watching.add(watching)
+        try:
+            await asyncio.wait({watching})
+        finally:
+            self._watching.discard(watching)
+            watching.cancel()
+        return response
+
+    def end_watches(self) -> None:
+        """Every watch ends, as when its time is over."""
+        for watching in self._watching:
+            watching.cancel()
+
+    def forget(self) -> None:
+        """Every watch ends, and none can go on from before now."""
+        self.oldest = self._version
+        self.end_watches()
+
+    async def _send_events(
+        self, response: web.StreamResponse, resource: str, selector: dict[str, str], seen: int
+    ) -> None:
         while True:
             async with self._changed:
                 while not (news := [event for event in self._events if event[0] > seen]):
@@ -116,7 +165,7 @@ class FakeApi:
                         await response.write(json.dumps({"type": kind, "object": item}).encode() + b"\n")
                     except ConnectionResetError:
                         # Who watched has gone.
-                        return response
+                        return
 
     def _write(self, method: str, key: Key, body: dict[str, Any], *, status: bool) -> web.Response:
         resource, namespace, name = key
@@ -165,6 +214,20 @@ def _drop_counters(item: dict[str, Any]) -> None:
 
 def _status(code: int, message: str) -> web.Response:
     return web.json_response({"kind": "Status", "status": "Failure", "message": message, "code": code}, status=code)
+
+
+def _name(request: web.Request) -> str:
+    """Verb and resource: `get resourceclaims`; a dry run is a `try`."""
+    parts = request.path.strip("/").split("/")
+    rest = parts[2:] if parts[0] == "api" else parts[3:]
+    rest = rest[2:] if rest and rest[0] == "namespaces" and len(rest) > 2 else rest
+    if not rest:
+        return f"{request.method.lower()} {request.path.strip('/')}"
+    if request.method == "GET":
+        verb = "get" if len(rest) > 1 else "watch" if request.query.get("watch") else "list"
+    else:
+        verb = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}[request.method]
+    return f"{'try' if request.query.get('dryRun') == 'All' else verb} {rest[0]}"
 
 
 def _selector(text: str) -> dict[str, str]:

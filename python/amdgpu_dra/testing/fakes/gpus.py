@@ -34,6 +34,7 @@ class FakeGpus:
         self.missing: set[PciAddress] = set()
         self.before: Callable[[], None] = lambda: None
         self.reads = 0
+        self.held_up: frozenset[PciAddress] = frozenset()
 
     @property
     def inventory(self) -> Inventory:
@@ -63,6 +64,11 @@ class FakeGpus:
     async def find_generation(self) -> int | None:
         """See the port."""
         return self._generation
+
+    async def fingerprint(self, without_modes: frozenset[PciAddress]) -> tuple[str, ...]:
+        """See the port."""
+        modes = (f"{address}={mode}" for address, mode in self.modes.items() if address not in without_modes)
+        return (str(self._generation), *modes)
 
     async def write_mode(self, address: PciAddress, mode: str) -> Outcome:
         """See the port."""

@@ -15,6 +15,7 @@ class FakeTree:
     def __init__(self, inventory: Inventory) -> None:
         self.inventory = inventory
         self.reads = 0
+        self.held_up: frozenset[PciAddress] = frozenset()
 
     async def read_inventory(self, *, without_modes: frozenset[PciAddress] = frozenset()) -> Inventory:  # noqa: ARG002 - modes are always known here
         """See the port."""
@@ -24,6 +25,10 @@ class FakeTree:
     async def find_generation(self) -> int | None:
         """See the port."""
         return self.inventory.generation
+
+    async def fingerprint(self, without_modes: frozenset[PciAddress]) -> tuple[str, ...]:  # noqa: ARG002 - as above
+        """See the port."""
+        return (str(self.inventory.generation), *(f"{gpu.address}={gpu.compute_mode}" for gpu in self.inventory.gpus))
 
 
 class FakeNodes:

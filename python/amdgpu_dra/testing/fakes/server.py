@@ -1,12 +1,12 @@
 """The API server's side, and time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import replace
 from typing import Any
 
 from amdgpu_dra.api.errors import ClaimError, NotReadyError
-from amdgpu_dra.api.resource import Claim, ObjectRef, ResourceSlice
+from amdgpu_dra.api.resource import Claim, ObjectRef, ResourceSlice, SliceEvent
 
 
 class FakeClaims:
@@ -49,8 +49,14 @@ class FakeSlices:
         self.drops_counters = False
         self.trials = 0
         self._version = 0
-        self._news: list[tuple[int, ResourceSlice]] = []
-        self._changed = asyncio.Event()
+        self._news: list[tuple[int, ResourceSlice, bool]] = []
+        self._changed, self._ends = asyncio.Event(), asyncio.Event()
+        # Version and seconds of each watch; the oldest version from which one can go on; lists so far.
+        self.watches: list[tuple[str, int]] = []
+        self.oldest = 0
+        self.lists = 0
+        # So many of the next watches fail.
+        self.refused_watches = 0
 
     def _check(self) -> None:
         if self.down:
@@ -67,10 +73,10 @@ class FakeSlices:
     def take(self, name: str) -> None:
         """Deletes a slice, as anybody may."""
         self._version += 1
-        self._tell(replace(self.slices.pop(name), resource_version=str(self._version)))
+        self._tell(replace(self.slices.pop(name), resource_version=str(self._version)), deleted=True)
 
-    def _tell(self, item: ResourceSlice) -> None:
-        self._news.append((self._version, item))
+    def _tell(self, item: ResourceSlice, *, deleted: bool = False) -> None:
+        self._news.append((self._version, item, deleted))
         self._changed.set()
 
     async def get_node_uid(self) -> str:
@@ -99,6 +105,7 @@ class FakeSlices:
     async def list_slices(self) -> tuple[list[ResourceSlice], str]:
         """See the port."""
         self._check()
+        self.lists += 1
         return list(self.slices.values()), str(self._version)
 
     async def create_slice(self, item: ResourceSlice) -> ResourceSlice:
@@ -122,16 +129,32 @@ class FakeSlices:
         if item.name in self.slices:
             self.take(item.name)
 
-    async def watch_slices(self, version: str) -> AsyncIterator[ResourceSlice]:
-        """See the port."""
-        seen = int(version)
+    async def watch_slices(self, version: str, seconds: int) -> AsyncGenerator[SliceEvent]:
+        """See the port; it lasts until the test says otherwise."""
+        self.watches.append((version, seconds))
+        if self.refused_watches:
+            self.refused_watches -= 1
+            raise NotReadyError("API server", expected="a watch", found="none", action="wait")
+        self._check()
+        seen, ends = int(version), self._ends
+        if seen < self.oldest:
+            yield SliceEvent(version="")
+            return
         while True:
-            for at, item in self._news:
+            for at, item, deleted in self._news:
                 if at > seen:
                     seen = at
-                    yield item
+                    yield SliceEvent(version=str(at), item=item, deleted=deleted)
+            if ends.is_set():
+                return
             self._changed.clear()
             await self._changed.wait()
+
+    def end_watches(self) -> None:
+        """Every watch ends as the server ends one."""
+        self._ends.set()
+        self._ends = asyncio.Event()
+        self._changed.set()
 
 
 class FakeClock:
@@ -154,6 +177,10 @@ class FakeClock:
         self._now += seconds
         self._over.set()
         self._over = asyncio.Event()
+
+    def pass_by(self, seconds: float) -> None:
+        """Lets so much time pass in which no wait ends."""
+        self._now += seconds
 
     async def wait(self, work: "asyncio.Future[Any]", seconds: float) -> bool:
         """See the port."""
