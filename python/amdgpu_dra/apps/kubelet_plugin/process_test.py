@@ -263,9 +263,9 @@ def test_a_gpu_that_goes_is_taken_from_the_slice() -> None:
         await world.published()
         fleet = read_fleet("mi300x-8-spx")
         write_tree(render(replace(fleet, gpus=fleet.gpus[1:])), world.setting.tree, nodes=False)
-        while len(devices := await _names(world)) != 7:
+        # A look may come while the tree is being written, and see another seven.
+        while len(devices := await _names(world)) != 7 or FIRST in devices:
             await asyncio.sleep(0.02)
-        assert FIRST not in devices
         await plugin.stop()
 
     tell(story)

@@ -188,7 +188,8 @@ def _switcher(options: Options, survey: Survey, clock: Clock, events: Events) ->
 
 def _check_credentials(options: Options) -> None:
     """Finds at start, and at no cost, what would fail at every request."""
-    if options.kubeconfig and not os.path.isfile(options.kubeconfig):
+    paths = [options.kubeconfig, *options.kubeconfig.split(os.pathsep)]
+    if options.kubeconfig and not any(map(os.path.isfile, paths)):
         raise UsageError(
             f"flag --kubeconfig {options.kubeconfig}",
             expected="a kubeconfig file",

@@ -1,6 +1,6 @@
-"""The API client, over the official `kubernetes` package, behind the ports.
+"""The API client behind the ports: kubeconfig or pod, aiohttp, JSON.
 
-Knows HTTP, credentials and the API's errors. Refuses to know what is done with claims and slices. The package is
+Knows HTTP, credentials and the API's errors. Refuses to know what is done with claims and slices. The HTTP library is
 imported on first use: it takes longer than everything else at start, and the sockets must answer before.
 """
 

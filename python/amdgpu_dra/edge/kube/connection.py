@@ -1,17 +1,34 @@
-"""One connection to the API server: credentials, requests, errors."""
+"""One connection to the API server: requests, watches, errors."""
 
 import asyncio
 import json
 import os
+import socket
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from types import ModuleType
 from typing import Any
 from urllib.parse import urlencode
 
 from amdgpu_dra.api.errors import NotReadyError, UsageError
-from amdgpu_dra.edge.kube.pod_token import PodToken
+from amdgpu_dra.edge.kube.access import Access, pod_access
+from amdgpu_dra.edge.kube.credentials import Credentials
+from amdgpu_dra.edge.kube.kubeconfig import read_kubeconfig
+from amdgpu_dra.edge.kube.proxy import split_proxy
 
 _TIMEOUT = 20.0
+_CONNECTIONS = 64
+# As Go's clients: a claim seldom comes within the library's 15 s of the one before, and TLS begins anew at a price.
+_IDLE_SECONDS = 90.0
+_REDIRECTS, _UNAUTHORIZED = 300, 401
+# A peer that is gone without a word is noticed after a minute, even where nothing is sent, as on a watch.
+_KEEPALIVE = {
+    socket.TCP_KEEPIDLE: 30,
+    socket.TCP_KEEPINTVL: 10,
+    socket.TCP_KEEPCNT: 3,
+    socket.TCP_USER_TIMEOUT: 60_000,
+}
 
 
 class StatusError(Exception):
@@ -26,42 +43,49 @@ class StatusError(Exception):
 
 
 class Connection:
-    """Lazily opened; raw JSON in and out. No throttle: the server has its own (API priority and fairness)."""
+    """Lazily opened; raw JSON in and out. No throttle: the server has its own (API priority and fairness).
+
+    Redirects are not followed, since credentials would go with them; an answer of 429 is the caller's to wait for.
+    """
 
     def __init__(self, kubeconfig: str) -> None:
-        """`kubeconfig`: a path, or empty for the credentials of the pod."""
+        """`kubeconfig`: one path or several joined with colons, or empty for the credentials of the pod."""
         self._kubeconfig = kubeconfig
         self._opening = asyncio.Lock()
-        self._rest: Any = None
-        self._configuration: Any = None
+        self._link: _Link | None = None
         # Told each request's verb, status (0: no answer) and seconds until its answer began.
         self.on_request: Callable[[str, int, float], None] = lambda _verb, _code, _seconds: None
 
     async def open(self) -> None:
-        """Imports the client and reads the credentials.
+        """Imports the HTTP library and reads the credentials.
 
         Raises:
-            UsageError: there are no credentials, or they cannot be read.
+            UsageError: there are no credentials, or they cannot be used.
+            NotReadyError: the program that gives them failed.
         """
+        await self._open()
+
+    async def _open(self) -> "_Link":
+        if self._link is not None:
+            return self._link
         async with self._opening:
-            if self._rest is not None:
-                return
-            rest, configuration, config = await asyncio.to_thread(_import_client)
-            try:
-                if self._kubeconfig:
-                    await config.load_kube_config(config_file=self._kubeconfig, client_configuration=configuration)
-                else:
-                    config.load_incluster_config(client_configuration=configuration, try_refresh_token=False)
-                    configuration.refresh_api_key_hook = PodToken(config.incluster_config.SERVICE_TOKEN_FILENAME)
-                self._rest = rest(configuration)
-            except (config.ConfigException, OSError, ValueError, TypeError) as error:
-                raise UsageError(
-                    f"kubeconfig {self._kubeconfig}" if self._kubeconfig else "credentials of the pod",
-                    expected="credentials for the API server",
-                    found=str(error),
-                    action="name a kubeconfig by --kubeconfig, or run in a pod with a service account",
-                ) from error
-            self._configuration = configuration
+            if self._link is None:
+                access = await asyncio.to_thread(self._read_access)
+                credentials = Credentials(access)
+                try:
+                    await credentials.get()
+                except (OSError, ValueError) as error:
+                    raise UsageError(
+                        access.where,
+                        expected="credentials for the API server",
+                        found=str(error),
+                        action="mend what it names, or name another kubeconfig by --kubeconfig",
+                    ) from error
+                self._link = _Link(await asyncio.to_thread(_import_http), access, credentials)
+            return self._link
+
+    def _read_access(self) -> Access:
+        return read_kubeconfig(self._kubeconfig, os.environ) if self._kubeconfig else pod_access(os.environ)
 
     async def request(
         self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: object = None
@@ -70,14 +94,10 @@ class Connection:
 
         Raises:
             StatusError: it answered with an error.
-            NotReadyError: it could not be asked.
+            NotReadyError: it could not be asked, or answered with something else.
         """
-        response = await self._send(method, path, query, body, _TIMEOUT)
-        data = await self._read(response.read())
-        if response.status >= 300:  # noqa: PLR2004
-            raise _status_error(response.status, data, response.response.headers)
-        found: dict[str, Any] = json.loads(data)
-        return found
+        async with self._ask(method, path, query=query, body=body, seconds=_TIMEOUT) as response:
+            return _decode(await response.read(), path)
 
     async def stream(self, path: str, query: Mapping[str, str], seconds: int) -> AsyncIterator[dict[str, Any]]:
         """Each event of a watch, until the server ends it after so long; the client waits a little longer.
@@ -85,39 +105,41 @@ class Connection:
         Raises as `request` does.
         """
         asked = {**query, "watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(seconds)}
-        response = await self._send("GET", path, asked, None, seconds + _TIMEOUT)
-        if response.status >= 300:  # noqa: PLR2004
-            raise _status_error(response.status, await self._read(response.read()), response.response.headers)
-        try:
-            while line := await self._read(response.response.content.readline()):
-                yield json.loads(line)
-        finally:
-            response.response.close()
+        async with self._ask("GET", path, query=asked, body=None, seconds=seconds + _TIMEOUT) as response:
+            # Not by the library's lines: their length has a limit, and a slice has none that we know.
+            rest: list[bytes] = []
+            async for chunk in response.content.iter_any():
+                first, *others = chunk.split(b"\n")
+                rest.append(first)
+                for other in others:
+                    line = b"".join(rest)
+                    rest = [other]
+                    if line:
+                        yield _decode(line, path)
 
-    async def _send(self, method: str, path: str, query: Mapping[str, str] | None, body: object, timeout: float) -> Any:  # noqa: ASYNC109 - the client's own
-        await self.open()
-        url = self._configuration.host + path + (f"?{urlencode(query)}" if query else "")
-        headers = {"User-Agent": "amdgpu-dra", "Accept": "application/json"}
-        token = await self._configuration.get_api_key_with_prefix("BearerToken")
-        if token:
-            headers["Authorization"] = token
-        start, code = time.perf_counter(), 0
+    @asynccontextmanager
+    async def _ask(
+        self, method: str, path: str, *, query: Mapping[str, str] | None, body: object, seconds: float
+    ) -> AsyncIterator[Any]:
+        """Sends a request and has the answer, which is no error, inside."""
+        link = await self._open()
         try:
-            work = self._rest.request(method, url, headers=headers, body=body, _request_timeout=timeout)
-            response = await self._read(work)
-            code = response.status
-        finally:
-            self.on_request(method, code, time.perf_counter() - start)
-        return response
-
-    async def _read(self, work: Any) -> Any:
-        import aiohttp  # noqa: PLC0415 - imported by the client before
-
-        try:
-            return await work
-        except (TimeoutError, OSError, aiohttp.ClientError) as error:
+            asking = await link.ask(method, path + (f"?{urlencode(query)}" if query else ""), body, seconds)
+            start, code = time.perf_counter(), 0
+            try:
+                response = await asking
+                code = response.status
+            finally:
+                self.on_request(method, code, time.perf_counter() - start)
+            async with response:
+                if code == _UNAUTHORIZED:
+                    link.credentials.doubt()
+                if code >= _REDIRECTS:
+                    raise _status_error(code, await response.read(), response.headers)
+                yield response
+        except link.failures as error:
             raise NotReadyError(
-                f"API server {self._configuration.host}",
+                f"API server {link.access.server}",
                 expected="an answer",
                 found=f"{type(error).__name__} {error}".strip(),
                 action="it is asked again; if this lasts, look at the network between this node and the API server",
@@ -125,24 +147,76 @@ class Connection:
 
     async def close(self) -> None:
         """Closes what is open."""
-        if self._rest is not None:
-            await self._rest.close()
+        if self._link is not None:
+            await self._link.session.close()
 
 
-def _import_client() -> tuple[Any, Any, Any]:
-    """The parts of the official client that are used: HTTP, configuration, credentials."""
-    from kubernetes.aio import config  # noqa: PLC0415
-    from kubernetes.aio.client.configuration import Configuration  # noqa: PLC0415
-    from kubernetes.aio.client.rest import RESTClientObject  # noqa: PLC0415
+class _Link:
+    """The HTTP session of an open connection."""
 
-    configuration = Configuration()
-    configuration.connection_pool_maxsize = 64
-    configuration.proxy = os.environ.get("HTTPS_PROXY") or None
-    return RESTClientObject, configuration, config
+    def __init__(self, http: ModuleType, access: Access, credentials: Credentials) -> None:
+        self._http, self.access, self.credentials = http, access, credentials
+        self.failures = (TimeoutError, OSError, http.ClientError)
+        self._options: dict[str, Any] = {"allow_redirects": False, "server_hostname": access.tls_server_name or None}
+        if access.proxy:
+            self._options["proxy"], self._options["proxy_headers"] = split_proxy(access.proxy)
+        self.session = http.ClientSession(
+            connector=http.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=_IDLE_SECONDS, socket_factory=_socket),
+            cookie_jar=http.DummyCookieJar(),
+            headers={"User-Agent": "amdgpu-dra", "Accept": "application/json"},
+        )
+
+    async def ask(self, method: str, path: str, body: object, seconds: float) -> Awaitable[Any]:
+        """A request that is sent when it is awaited."""
+        shown = await self.credentials.get()
+        answer: Awaitable[Any] = self.session.request(
+            method,
+            self.access.server + path,
+            headers={"Authorization": shown.authorization} if shown.authorization else None,
+            json=body,
+            ssl=shown.context or True,
+            timeout=self._http.ClientTimeout(total=seconds, sock_connect=_TIMEOUT),
+            **self._options,
+        )
+        return answer
+
+
+def _import_http() -> ModuleType:
+    """In a thread: the sockets answer meanwhile."""
+    import aiohttp  # noqa: PLC0415
+
+    return aiohttp
+
+
+def _socket(address: tuple[Any, ...]) -> socket.socket:
+    """A socket on which a peer that is gone is noticed."""
+    family, kind, protocol, _, _ = address
+    found = socket.socket(family, kind, protocol)
+    found.setblocking(False)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _KEEPALIVE.items():
+        found.setsockopt(socket.IPPROTO_TCP, option, value)
+    return found
+
+
+def _decode(data: bytes, path: str) -> dict[str, Any]:
+    try:
+        found = json.loads(data)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise NotReadyError(
+            f"API server, {path}",
+            expected="a JSON object",
+            found=repr(data[:80]),
+            action="it is asked again; if this lasts, look at what stands between this node and the API server",
+        )
+    return found
 
 
 def _status_error(code: int, data: bytes, headers: Mapping[str, str]) -> StatusError:
     """A Status object's message, or the beginning of whatever came."""
+    data = data or headers.get("Location", "").encode()
     try:
         message = str(json.loads(data).get("message") or data[:200].decode("utf-8", "replace"))
     except (ValueError, AttributeError):

@@ -11,20 +11,21 @@ from aiohttp import web
 type Key = tuple[str, str, str]
 """Resource, namespace, name."""
 
-_KUBECONFIG = """\
-apiVersion: v1
-kind: Config
-clusters: [{{name: c, cluster: {{server: "{address}"{tls}}}}}]
-users: [{{name: u, user: {{{user}}}}}]
-contexts: [{{name: x, context: {{cluster: c, user: u}}}}]
-current-context: x
-"""
-
 
 def write_kubeconfig(path: Path, address: str, token: str = "") -> None:
     """Credentials for an API server on this machine."""
-    tls = ", insecure-skip-tls-verify: true" if address.startswith("https") else ""
-    path.write_text(_KUBECONFIG.format(address=address, tls=tls, user=f"token: {token}" if token else ""))
+    cluster: dict[str, Any] = {"server": address}
+    if address.startswith("https"):
+        cluster["insecure-skip-tls-verify"] = True
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "c", "cluster": cluster}],
+        "users": [{"name": "u", "user": {"token": token} if token else {}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "x",
+    }
+    path.write_text(json.dumps(config))
 
 
 # How the plugin introduces itself.

@@ -28,6 +28,6 @@ def assemble(work: Path) -> tuple[list[str], dict[str, str]]:
     }
     environment |= {"PYTHONPATH": str(site), "PYTHONPYCACHEPREFIX": str(work / "pyc")}
     command = [sys.executable, "-m", "amdgpu_dra.apps.kubelet_plugin"]
-    imports = "import amdgpu_dra.apps.kubelet_plugin.run, kubernetes.aio.client.rest, kubernetes.aio.config"
+    imports = "import amdgpu_dra.apps.kubelet_plugin.run, aiohttp, yaml"
     subprocess.run([sys.executable, "-W", "ignore", "-c", imports], env=environment, check=True)
     return command, environment
