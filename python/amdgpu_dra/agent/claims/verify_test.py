@@ -201,7 +201,7 @@ def test_a_crash_within_a_repair_converges() -> None:
     def story(kill_after: int | None) -> tuple[dict[str, Record], set[str]]:
         node = Node()
         node.records.kept.pop("a")
-        node.cdi.documents["x"] = {"devices": [{"containerEdits": {"env": ["E=pci=y claim=ns/x"]}}]}
+        node.cdi.documents["x"] = {"devices": [{"containerEdits": {"env": ["AMD_GPU_X=pci=y claim=ns/x"]}}]}
         node.claims.claims.pop(("ns", "b"))
         node.start()
         if kill_after is not None:

@@ -31,6 +31,10 @@ class Reason(StrEnum):
     CLAIM_GONE = "ClaimGone"
     MODE_LOST = "ModeLost"
     CLAIM_QUARANTINED = "ClaimQuarantined"
+    RECORD_LOST = "RecordLost"
+    RECORD_NEWER = "RecordNewer"
+    RECORDS_UNREADABLE = "RecordsUnreadable"
+    CLAIMS_NOT_LISTED = "ClaimsNotListed"
 
 
 HELP = {
@@ -70,5 +74,13 @@ HELP = {
     "next Prepare switches the GPU; delete the pod if it does not start",
     Reason.CLAIM_QUARANTINED: "a device of a prepared claim is gone or another GPU stands in its place; its CDI "
     "document is withdrawn and its devices stay held: bring the GPU back, or delete the pod",
+    Reason.RECORD_LOST: "the record of a claim is corrupt or cannot be read; a corrupt one is kept beside the others "
+    "as *.corrupt, and the claim is looked up to make it anew: look at the node's disk",
+    Reason.RECORD_NEWER: "the record of a claim was written by a newer version of the driver in a form that this one "
+    "does not know; its devices stay held: upgrade the driver again, or drain the node before a downgrade",
+    Reason.RECORDS_UNREADABLE: "the folder of claim records cannot be read, so no claim is prepared or unprepared; it "
+    "is tried again every few seconds: look at the node's disk and at the folder's permissions",
+    Reason.CLAIMS_NOT_LISTED: "claims whose records and documents were lost cannot be looked up: give the plugin's "
+    "ClusterRole the right to list resourceclaims, or delete the pods of this node that do not start",
 }
 """What to do, by code; `docs/reference/reasons.md` is generated from it."""

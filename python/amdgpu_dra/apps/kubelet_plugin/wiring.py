@@ -25,6 +25,7 @@ from amdgpu_dra.agent.publish import Publisher
 from amdgpu_dra.api.errors import UsageError
 from amdgpu_dra.apps.kubelet_plugin.adapters import SysfsModes, SysfsTree, SystemClock
 from amdgpu_dra.apps.kubelet_plugin.flags import Options
+from amdgpu_dra.apps.kubelet_plugin.main import VERSION
 from amdgpu_dra.apps.kubelet_plugin.meters import Calls, count_requests, put_generations, timed
 from amdgpu_dra.core.slices import DRIVER
 from amdgpu_dra.edge.disk import CdiDirectory, RecordFiles
@@ -96,7 +97,11 @@ def wire(options: Options) -> Plugin:
         unprepare=timed(metrics, "Unprepare", _by_ref(claims.unprepare)),
         health=ResourceHealth(options.node_name, board.watch),
     )
-    checks = {"": kubelet.find_problem, "liveness": kubelet.find_problem, "readiness": _readiness(kubelet, publisher)}
+    checks = {
+        "": kubelet.find_problem,
+        "liveness": kubelet.find_problem,
+        "readiness": _readiness(kubelet, claims, publisher),
+    }
     return Plugin(
         tree=tree,
         survey=survey,
@@ -118,7 +123,7 @@ def _world(options: Options, kube: KubeApi, device_root: DeviceRoot, clock: Cloc
     """What claims are carried out on."""
     api: ClaimApi = kube
     nodes: DeviceNodes = device_root
-    store: RecordStore = RecordFiles(f"{options.kubelet_plugins_directory_path}/{DRIVER}/claims")
+    store: RecordStore = RecordFiles(f"{options.kubelet_plugins_directory_path}/{DRIVER}/claims", writer=VERSION)
     cdi: CdiFolder = CdiDirectory(options.cdi_root)
     return World(api=api, nodes=nodes, store=store, cdi=cdi, clock=clock)
 
@@ -174,10 +179,10 @@ def _boot_id() -> str:
         return ""
 
 
-def _readiness(kubelet: KubeletServer, publisher: Publisher) -> HealthState:
+def _readiness(kubelet: KubeletServer, claims: ClaimManager, publisher: Publisher) -> HealthState:
     async def state() -> str | None:
         if not kubelet.registration.registered:
             return f"not registered by the kubelet {kubelet.registration.error}".rstrip()
-        return publisher.not_ready
+        return claims.not_ready or publisher.not_ready
 
     return state

@@ -187,7 +187,7 @@ def test_a_lost_record_does_not_take_a_device_that_is_held() -> None:
 def test_a_document_names_its_claim() -> None:
     """Namespace and name are read from its variables; what is no document of ours names nobody."""
     assert name_in(_document(NAMES[0])) == ("ns", "c")
-    assert name_in(b'{"devices": [{"containerEdits": {"env": ["X=claim=/"]}}, 1]}') is None
+    assert name_in(b'{"devices": [{"containerEdits": {"env": ["AMD_GPU_X=claim=/", 7]}}, 1]}') is None
 
 
 @given(st.binary(max_size=40) | st.sampled_from([b'{"devices": 1}', b'{"devices": [{"containerEdits": []}]}', b"[]"]))

@@ -1,21 +1,26 @@
 """Claims, slices and the node, by resource.k8s.io/v1. Fulfils `agent/ports.ClaimApi` and `SliceApi`."""
 
+import logging
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-from amdgpu_dra.api.errors import ClaimError, NotReadyError
+from amdgpu_dra.api.errors import ClaimError, DriverError, HostError, NotReadyError
 from amdgpu_dra.api.resource import Claim, ResourceSlice, decode_claim, decode_slice, encode_slice
 from amdgpu_dra.edge.kube.connection import Connection, StatusError
 
 _GROUP = "/apis/resource.k8s.io/v1"
 _SLICES = f"{_GROUP}/resourceslices"
+_CLAIMS = f"{_GROUP}/resourceclaims"
+# Claims of a page: as many as kubectl asks for.
+_PAGE = 500
 # Events of objects without a namespace lie in this one. A node's are found by its name in place of a UID, as the
 # kubelet's are.
 _DEFAULT = "default"
 _LONGEST_NOTE = 1024
-_NOT_FOUND, _CONFLICT, _GONE, _INVALID = 404, 409, 410, 422
+_FORBIDDEN, _NOT_FOUND, _CONFLICT, _GONE, _INVALID = 403, 404, 409, 410, 422
+_LOG = logging.getLogger("kube")
 
 
 class KubeApi:
@@ -54,6 +59,23 @@ class KubeApi:
                 found=str(error),
                 action="delete the claim so that it is allocated anew",
             ) from error
+
+    async def list_claims(self) -> AsyncIterator[Claim]:
+        """See the port. The server has no selector for what a claim is allocated: that is the caller's."""
+        query = {"limit": str(_PAGE)}
+        while True:
+            try:
+                found = await self._connection.request("GET", _CLAIMS, query=query)
+            except StatusError as error:
+                raise _not_listed(error) from error
+            for item in found.get("items") or []:
+                try:
+                    yield decode_claim(item)
+                except ValueError as error:
+                    _LOG.warning("a listed claim is passed over: %s", error)
+            query["continue"] = (found.get("metadata") or {}).get("continue") or ""
+            if not query["continue"]:
+                return
 
     async def post_event(self, reason: str, message: str, claim: tuple[str, str, str] | None) -> None:
         """See the port."""
@@ -149,6 +171,17 @@ class KubeApi:
         except StatusError as error:
             if error.code != _GONE:
                 raise _not_ready("ResourceSlices", error) from error
+
+
+def _not_listed(error: StatusError) -> DriverError:
+    if error.code != _FORBIDDEN:
+        return _not_ready("list of ResourceClaims", error)
+    return HostError(
+        "list of ResourceClaims",
+        expected="the right `list` on resourceclaims of resource.k8s.io in the plugin's ClusterRole",
+        found=f"status {error.code}: {error.message}",
+        action="give it that right, as the chart does; without it a lost claim waits for the kubelet's next Prepare",
+    )
 
 
 def _not_ready(where: str, error: StatusError, *, hint: str = "") -> NotReadyError:

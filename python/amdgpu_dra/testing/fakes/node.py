@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from amdgpu_dra.api.checkpoint import Record
+from amdgpu_dra.api.checkpoint import Loaded, LostRecord, Record
 from amdgpu_dra.api.errors import HostError
 from amdgpu_dra.core.cdi import encode_spec
 from amdgpu_dra.core.gpu import DeviceNode, Inventory, PciAddress
@@ -39,15 +39,25 @@ class FakeNodes:
 
 
 class MemoryRecords:
-    """Records; what is in `kept` survives a crash. `before` is called before each change and may raise."""
+    """Records; what is in `kept` survives a crash. `before` is called before each change and may raise.
+
+    Attributes:
+        lost: records that cannot be read. They are told once, as if they were set aside.
+        broken: while it is set, nothing can be loaded.
+    """
 
     def __init__(self, before: Callable[[], None] = lambda: None) -> None:
         self.kept: dict[str, Record] = {}
         self.before = before
+        self.lost: tuple[LostRecord, ...] = ()
+        self.broken = False
 
-    def load(self) -> list[Record]:
+    def load(self) -> Loaded:
         """See the port."""
-        return list(self.kept.values())
+        if self.broken:
+            raise HostError("records", expected="to read them", found="Input/output error", action="mend the disk")
+        lost, self.lost = self.lost, ()
+        return Loaded(records=tuple(self.kept.values()), lost=lost, empty=not self.kept and not lost)
 
     def save(self, record: Record) -> None:
         """See the port."""
