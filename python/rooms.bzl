@@ -50,6 +50,7 @@ PACKAGES = [
     "//python/amdgpu_dra/edge/telemetry",
     "//python/amdgpu_dra/testing/bench",
     "//python/amdgpu_dra/testing/bench_allocate",
+    "//python/amdgpu_dra/testing/bench_store",
     "//python/amdgpu_dra/testing/cluster",
     "//python/amdgpu_dra/testing/demo",
     "//python/amdgpu_dra/testing/fakeapi",
