@@ -44,7 +44,7 @@ class Verifier:
         """Looks until it is cancelled. The first look is at once, beside serving."""
         await self._wait_for_records()
         for lost in self._claims.lost:
-            text = f"record {lost.file!r} of claim UID {lost.uid} is lost: {lost.why}; {lost.outcome}"
+            text = f"record {lost.file!r} of claim UID {lost.uid} is lost: {lost.why}"
             _LOG.error("%s", text, extra={"facts": {"reason": str(Reason.RECORD_LOST)}})
             self._tell(Reason.RECORD_LOST, text)
         boots = {record.boot_id for record in self._claims.records} - {self._paths.boot_id}
@@ -108,6 +108,8 @@ class Verifier:
             await self._look_at(claim.uid, (claim.namespace, claim.name), (True, claim), listing) for claim in found
         ]
         self._claims.blind = False
+        gone = missing.uids - {claim.uid for claim in found}
+        mended += [await self._look_at(uid, None, (True, None), listing) for uid in sorted(gone)]
         if all(mended):
             self._claims.missing = Missing()
 
@@ -120,7 +122,11 @@ class Verifier:
         def decide(record: Record | None, document: bytes | None, held: Holdings) -> Finding | None:
             paths, now = self._paths, self._survey.listing or listing
             here = Here(node=paths.node, boot_id=paths.boot_id, dev_root=paths.dev_root, listing=now, held=held)
-            missing = claim is not None and is_missing(claim, self._claims.missing, paths.node, held)
+            if record is not None and name is None:
+                # The kubelet has asked for it meanwhile.
+                return None
+            all_missing = self._claims.missing
+            missing = uid in all_missing.uids if claim is None else is_missing(claim, all_missing, paths.node, held)
             seen = Seen(record=record, missing=missing, document=document, known=known, claim=claim)
             return judge(uid, seen, here)
 

@@ -221,7 +221,7 @@ def test_a_crash_within_a_repair_converges() -> None:
 
 def _corrupt(node: Node, uid: str) -> None:
     node.records.kept.pop(uid, None)
-    lost = LostRecord(uid=uid, file=f"{uid}.json", why="the checksum does not fit", outcome="set aside")
+    lost = LostRecord(uid=uid, file=f"{uid}.json", why="the checksum does not fit")
     node.records.lost = (*node.records.lost, lost)
 
 
@@ -276,7 +276,7 @@ def test_a_record_and_its_document_are_found_by_one_list(caplog: pytest.LogCaptu
 
     assert (node.records.kept, node.cdi.documents, node.claims.lists) == (records, documents, 1)
     assert [reason for reason, _ in node.events.told] == [Reason.RECORD_LOST, Reason.RECORD_REBUILT]
-    assert "record 'a.json' of claim UID a is lost: the checksum does not fit; set aside" in caplog.text
+    assert "record 'a.json' of claim UID a is lost: the checksum does not fit" in caplog.text
 
 
 def test_nothing_is_handed_out_until_lost_claims_are_looked_for() -> None:
@@ -415,3 +415,38 @@ def test_what_a_newer_driver_added_outlives_a_prepare() -> None:
 
     assert _prepare(node, "a") == ""
     assert node.records.kept["a"] == replace(ready, later='{"x":1}', devices=(device,))
+
+
+def test_a_lost_claim_that_is_gone_is_given_up() -> None:
+    """Its file is let go once the API server has said so; nothing is searched for again at the next start."""
+    node = Node()
+    node.cdi.documents.pop("a")
+    _corrupt(node, "a")
+    node.claims.claims.pop(("ns", "a"))
+    node.start()
+
+    assert node.look() == [Reason.CLAIM_GONE]
+    assert node.records.lost == ()
+    node.start()
+    assert node.look() == []
+    assert node.claims.lists == 1
+
+
+def test_a_crash_within_a_search_forgets_nothing() -> None:
+    """Killed before any of its writes and started again, a lost claim is made anew all the same."""
+    before = Node()
+    for kill_after in range(4):
+        node = Node()
+        node.cdi.documents.pop("a")
+        _corrupt(node, "a")
+        node.start()
+        node.left = kill_after
+        try:
+            node.look()
+        except Killed:
+            node.start()
+        node.left = None
+        node.look()
+
+        assert node.records.kept == before.records.kept
+        assert node.cdi.documents == before.cdi.documents

@@ -64,12 +64,11 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LostRecord:
-    """A record that was there and could not be read: of which claim, which file, why, and what became of it."""
+    """A record that is there and cannot be read: of which claim, which file, and why."""
 
     uid: str
     file: str
     why: str
-    outcome: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,8 +74,8 @@ HELP = {
     "next Prepare switches the GPU; delete the pod if it does not start",
     Reason.CLAIM_QUARANTINED: "a device of a prepared claim is gone or another GPU stands in its place; its CDI "
     "document is withdrawn and its devices stay held: bring the GPU back, or delete the pod",
-    Reason.RECORD_LOST: "the record of a claim is corrupt or cannot be read; a corrupt one is kept beside the others "
-    "as *.corrupt, and the claim is looked up to make it anew: look at the node's disk",
+    Reason.RECORD_LOST: "the record of a claim is corrupt or cannot be read; the claim is looked up to make it anew, "
+    "and the file is kept beside it as *.corrupt: look at the node's disk",
     Reason.RECORD_NEWER: "the record of a claim was written by a newer version of the driver in a form that this one "
     "does not know; its devices stay held: upgrade the driver again, or drain the node before a downgrade",
     Reason.RECORDS_UNREADABLE: "the folder of claim records cannot be read, so no claim is prepared or unprepared; it "

@@ -99,8 +99,8 @@ def test_a_corrupt_record_is_kept_and_made_anew() -> None:
         record.write_bytes(before[: len(before) // 2])
 
         plugin, kubelet = await world.start()
-        await _until(record.exists)
-        assert (record.read_bytes(), other.read_bytes()) == (before, others)
+        await _until(lambda: record.read_bytes() == before)
+        assert other.read_bytes() == others
         assert record.with_name(f"{record.name}.corrupt").read_bytes() == before[: len(before) // 2]
         assert (await kubelet.unprepare(claims[0]))[claims[0]["metadata"]["uid"]].error == ""
         assert list(plugin.records.glob("*.json")) == [other]

@@ -112,22 +112,26 @@ def _judge_orphan(uid: str, seen: Seen, here: Here) -> Finding | None:
     """A claim without a record: it is done with, or its record was lost."""
     if not seen.known:
         return None
-    state = State.ABSENT if seen.record is None else seen.record.state
-    if seen.claim is None or not _is_here(uid, seen.claim, here) or not seen.claim.reserved:
+    if seen.claim is not None and _is_here(uid, seen.claim, here) and seen.claim.reserved:
+        return _rebuild(uid, seen, seen.claim, here)
+    if seen.missing:
         return Finding(
-            reason=Reason.DOCUMENT_REMOVED,
-            detail=f"the CDI document of claim UID {uid} was nobody's and is removed",
-            effects=effects_of(state, Event.UNPREPARE),
-            record=seen.record,
+            reason=Reason.CLAIM_GONE,
+            detail=f"the record of claim UID {uid} was lost, and no pod of this node has the claim",
+            effects=(Effect.DROP_CDI, Effect.DROP_RECORD),
         )
-    return _rebuild(uid, seen, seen.claim, here)
+    return Finding(
+        reason=Reason.DOCUMENT_REMOVED,
+        detail=f"the CDI document of claim UID {uid} was nobody's and is removed",
+        effects=effects_of(State.ABSENT if seen.record is None else seen.record.state, Event.UNPREPARE),
+        record=seen.record,
+    )
 
 
 def _rebuild(uid: str, seen: Seen, claim: Claim, here: Here) -> Finding:
     """The record comes last, and at once as READY: for a pod that runs already the kubelet does not ask again.
 
-    Killed before, the document is still without a record, and the next look comes here again; or there is neither, and
-    the claim waits for the kubelet.
+    Killed before, what was lost is still lost, and the next look comes here again.
     """
     try:
         record = plan_claim(claim, uid, node=here.node, listing=here.listing, boot_id=here.boot_id)

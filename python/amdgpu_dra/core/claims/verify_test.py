@@ -166,6 +166,7 @@ def test_mended_once_and_never_into_another_gpu(
             Reason.DOCUMENT_REMOVED,
             (Effect.SAVE_UNPREPARING, Effect.DROP_CDI, Effect.DROP_RECORD),
         ),
+        (Seen(missing=True, known=True), SPX, Reason.CLAIM_GONE, (Effect.DROP_CDI, Effect.DROP_RECORD)),
         (Seen(record=_record(NAMES[0], State.NEWER), document=b"x", known=True), SPX, Reason.RECORD_NEWER, ()),
     ],
     ids=[
@@ -178,6 +179,7 @@ def test_mended_once_and_never_into_another_gpu(
         "record-lost",
         "both-lost",
         "record-lost-and-claim-gone",
+        "both-lost-and-claim-gone",
         "newer",
     ],
 )

@@ -10,8 +10,8 @@ _MOST = 1000
 _LONGEST = 200
 
 
-def set_aside(folder: str, name: str) -> str:
-    """Renames `folder/name`, to a name that nothing has.
+def set_aside(folder: str, name: str, *, copy: bool = False) -> str:
+    """Renames `folder/name`, to a name that nothing has; or gives it that name as well, if it is to be replaced.
 
     Returns:
         The new name: `name.corrupt`, or with a number behind it if that was taken.
@@ -24,6 +24,11 @@ def set_aside(folder: str, name: str) -> str:
     while os.path.lexists(f"{folder}/{to}"):
         number += 1
         to = f"{start}.{number}"
+    if copy:
+        # Not of a folder, and not on every file system.
+        with suppress(OSError):
+            os.link(f"{folder}/{name}", f"{folder}/{to}", follow_symlinks=False)
+            return to
     os.rename(f"{folder}/{name}", f"{folder}/{to}")
     return to
 

@@ -31,18 +31,22 @@ class RecordFiles:
     def __init__(self, folder: str, *, writer: str = "") -> None:
         """`writer`: the version of this driver, which records name. Nothing is touched yet."""
         self.folder, self._writer = folder, writer
+        self._made = False
+        # Claims whose files are to be set aside.
+        self._lost = set[str]()
 
     def load(self) -> Loaded:
         """Everything in the folder, which is made if it is not there.
 
-        A file that is no record of the claim of its name is set aside under another name; one that cannot be read
-        stays where it is. Either is a lost record, and harms no other.
+        A file that is no record of the claim of its name, or that the disk does not give, is a lost record, and harms
+        no other. It stays where it is, so that it is lost for the next process as well, until its claim is saved or
+        dropped; then it is set aside under another name.
 
         Raises:
             HostError: the folder cannot be made or read, so nothing is known.
         """
         with self._errors("to read it"):
-            make_folder(self.folder, 0o750)
+            self._make()
             drop_temporaries(self.folder)
             names = sorted(name for name in os.listdir(self.folder) if name.endswith(_END))
         records, lost = list[Record](), list[LostRecord]()
@@ -52,12 +56,13 @@ class RecordFiles:
                 records.append(found)
             elif found is not None:
                 lost.append(found)
-        if any(item.outcome != _LEFT for item in lost):
-            with self._errors("to keep what was set aside"):
-                drop_oldest(self.folder)
-                # What is made anew may take a name that is free only since then.
-                sync_folder(self.folder)
+        self._lost = {item.uid for item in lost}
         return Loaded(records=tuple(records), lost=tuple(lost), empty=not records and not lost)
+
+    def _make(self) -> None:
+        if not self._made or not os.path.isdir(self.folder):
+            make_folder(self.folder, 0o750)
+            self._made = True
 
     def _look_at(self, name: str) -> Record | LostRecord | None:
         """The record in a file; None if the file has gone meanwhile."""
@@ -69,12 +74,14 @@ class RecordFiles:
         except NewerRecordError as error:
             return replace(error.record, uid=uid)
         except CorruptRecordError as error:
-            return self._lost(name, str(error), self._set_aside(name))
+            why = str(error)
         except OSError as error:
-            return self._lost(name, f"it cannot be read: {error.strerror}", _LEFT)
-        if record.uid != uid:
-            return self._lost(name, f"it is the record of claim UID {record.uid!r}", self._set_aside(name))
-        return record
+            why = f"it cannot be read: {error.strerror}"
+        else:
+            if record.uid == uid:
+                return record
+            why = f"it is the record of claim UID {record.uid!r}"
+        return LostRecord(uid=uid, file=f"{self.folder}/{name}", why=why)
 
     def _read(self, name: str) -> bytes:
         """The bytes of a file, and of nothing else that may have its name: a pipe would be waited for."""
@@ -89,36 +96,38 @@ class RecordFiles:
         with open(handle, "rb") as file:
             return file.read()
 
-    def _set_aside(self, name: str) -> str:
-        try:
-            return f"set aside as {set_aside(self.folder, name)!r}"
-        except OSError as error:
-            _LOG.warning("record %r cannot be set aside: %s", name, error)
-            return _LEFT
-
-    def _lost(self, name: str, why: str, outcome: str) -> LostRecord:
-        return LostRecord(uid=name.removesuffix(_END), file=f"{self.folder}/{name}", why=why, outcome=outcome)
-
     def save(self, record: Record) -> None:
         """Keeps a record; on return the disk has it."""
         data = encode_record(replace(record, writer=self._writer))
+        name = f"{record.uid}{_END}"
         with self._errors("to write a record"):
+            if record.uid in self._lost:
+                self._set_aside(name, copy=True)
             try:
-                write_file(self.folder, f"{record.uid}{_END}", data, durable=True)
+                write_file(self.folder, name, data, durable=True)
             except FileNotFoundError:
                 # Somebody has removed the folder.
-                make_folder(self.folder, 0o750)
-                write_file(self.folder, f"{record.uid}{_END}", data, durable=True)
+                self._make()
+                write_file(self.folder, name, data, durable=True)
+        self._lost.discard(record.uid)
 
     def drop(self, uid: str) -> None:
         """Forgets a record; on return the disk has forgotten it."""
         with self._errors("to remove a record"), suppress(FileNotFoundError):
+            if uid in self._lost:
+                self._set_aside(f"{uid}{_END}", copy=False)
             with suppress(FileNotFoundError):
                 os.unlink(f"{self.folder}/{uid}{_END}")
+            sync_folder(self.folder)
+        self._lost.discard(uid)
+
+    def _set_aside(self, name: str, *, copy: bool) -> None:
+        with suppress(FileNotFoundError):
+            to = set_aside(self.folder, name, copy=copy)
+            _LOG.warning("record %r was lost, and is set aside as %r in %s", name, to, self.folder)
+            drop_oldest(self.folder)
+            # Before its name is taken by another.
             sync_folder(self.folder)
 
     def _errors(self, expected: str) -> AbstractContextManager[None]:
         return host_errors(f"claim records {self.folder}", expected)
-
-
-_LEFT = "left where it is"

@@ -42,7 +42,7 @@ class MemoryRecords:
     """Records; what is in `kept` survives a crash. `before` is called before each change and may raise.
 
     Attributes:
-        lost: records that cannot be read. They are told once, as if they were set aside.
+        lost: records that cannot be read, until their claims are saved or dropped.
         broken: while it is set, nothing can be loaded.
     """
 
@@ -56,18 +56,22 @@ class MemoryRecords:
         """See the port."""
         if self.broken:
             raise HostError("records", expected="to read them", found="Input/output error", action="mend the disk")
-        lost, self.lost = self.lost, ()
-        return Loaded(records=tuple(self.kept.values()), lost=lost, empty=not self.kept and not lost)
+        return Loaded(records=tuple(self.kept.values()), lost=self.lost, empty=not self.kept and not self.lost)
 
     def save(self, record: Record) -> None:
         """See the port."""
         self.before()
         self.kept[record.uid] = record
+        self._settle(record.uid)
 
     def drop(self, uid: str) -> None:
         """See the port."""
         self.before()
         self.kept.pop(uid, None)
+        self._settle(uid)
+
+    def _settle(self, uid: str) -> None:
+        self.lost = tuple(item for item in self.lost if item.uid != uid)
 
 
 class MemoryCdi:
