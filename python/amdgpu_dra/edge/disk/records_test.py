@@ -268,7 +268,8 @@ def test_names_of_folders_are_made_durable(tmp_path: Path, synced: list[str]) ->
 
 def test_what_was_set_aside_is_durable_before_its_name_is_taken(store: RecordFiles, synced: list[str]) -> None:
     """A power cut after a save or a drop may not take the damaged file."""
-    for act in (lambda: store.save(_record("a")), lambda: store.drop("a")):
+    acts: list[Callable[[], None]] = [lambda: store.save(_record("a")), lambda: store.drop("a")]
+    for act in acts:
         Path(store.folder, "a.json").write_text("")
         store.load()
         synced.clear()

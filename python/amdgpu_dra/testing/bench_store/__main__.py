@@ -28,6 +28,15 @@ from amdgpu_dra.testing.bench_store.sqlite import SqliteRecords
 _HELD = (0, 64, 500)
 _CALLERS = 8
 _BLOCK = 4096
+_ALONE = ("held", "engine", "Prepare p50", "p99", "ratio", "Unprepare p50", "p99", "ratio", "CPU")
+_TOGETHER = (
+    "engine",
+    f"{_CALLERS} callers, claims/s",
+    "ratio",
+    "load, ms",
+    "ratio",
+    "lost with a block, p50 / worst",
+)
 
 
 @dataclass
@@ -183,8 +192,7 @@ def main() -> int:
         together, loads = _together(engines, arguments.rounds), _loads(engines)
         # WAL and DELETE have the same pages.
         lost = {engine.name: _damage(engine) for engine in engines if "WAL" not in engine.name}
-    names = ("held", "engine", "Prepare p50", "p99", "ratio", "Unprepare p50", "p99", "ratio", "CPU")
-    _print(f"one caller, {arguments.rounds} rounds in {arguments.folder}; ms, and ratio to files", names, rows)
+    _print(f"one caller, {arguments.rounds} rounds in {arguments.folder}; ms, and ratio to files", _ALONE, rows)
     rates, starts = ({name: statistics.median(times[name]) for name in times} for times in (together, loads))
     rows = [
         [name, f"{rates[name]:.0f}", f"{rates[name] / rates['files']:.2f}"]
@@ -192,8 +200,7 @@ def main() -> int:
         + ([f"{statistics.median(lost[name]):.0f} / {lost[name][-1]}"] if name in lost else ["as DELETE"])
         for name in rates
     ]
-    names = ("engine", f"{_CALLERS} callers, claims/s", "ratio", "load, ms", "ratio", "lost with a block, p50 / worst")
-    _print(f"{_HELD[-1]} held", names, rows)
+    _print(f"{_HELD[-1]} held", _TOGETHER, rows)
     print(f"SQLite's first handles add {added:.1f} MB to the process")
     return 0
 
