@@ -4,9 +4,7 @@ import asyncio
 import hashlib
 import json
 import shutil
-import signal
 import socket
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +13,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from amdgpu_dra.api.reasons import Reason
-from amdgpu_dra.testing.fakeapi.client import CLAIMS
-from amdgpu_dra.testing.fakekubelet import FakeKubelet, Plugin
-from amdgpu_dra.testing.fakenode import DRIVER, World, tell
+from amdgpu_dra.testing.fakenode import World, tell, until
 
 FIRST, SECOND, THIRD = "gpu-0000-05-00-0", "gpu-0000-26-00-0", "gpu-0000-46-00-0"
 EVENTS = "/apis/events.k8s.io/v1/namespaces/{namespace}/events"
@@ -38,26 +34,6 @@ def _write(path: Path, raw: dict[str, Any]) -> None:
     path.write_bytes(body + b"\n" + hashlib.sha256(body).hexdigest().encode() + b"\n")
 
 
-async def _reserved(world: World, name: str, device: str) -> dict[str, Any]:
-    """A claim that a pod has."""
-    claim = await world.claim(name, device)
-    claim["status"]["reservedFor"] = [{"resource": "pods", "name": "p", "uid": "p"}]
-    await world.client.call("PUT", f"{CLAIMS.format(namespace='default')}/{name}/status", claim)
-    return claim
-
-
-async def _end(plugin: Plugin, kubelet: FakeKubelet) -> None:
-    await plugin.stop(signal.SIGKILL)
-    await kubelet.close()
-    (plugin.registry / f"{DRIVER}-reg.sock").unlink()
-
-
-async def _until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not holds():
-            await asyncio.sleep(0.02)
-
-
 async def _told(world: World, reason: Reason, *, namespace: str = "default") -> list[str]:
     """The notes of all Events of a reason, once there is one."""
     async with asyncio.timeout(20):
@@ -76,7 +52,7 @@ def test_fields_of_a_later_release_outlive_this_one() -> None:
         await world.published()
         stays, goes = await world.claim("stays", FIRST), await world.claim("goes", SECOND)
         before = (await kubelet.prepare(stays, goes))[_uid(stays)]
-        await _end(plugin, kubelet)
+        await world.crash(plugin, kubelet)
         added = {"reservedAt": [1, {"x": None}], "writer": "9.9.0"}
         for claim in (stays, goes):
             path = plugin.records / f"{_uid(claim)}.json"
@@ -114,7 +90,7 @@ def test_claims_that_a_release_prepared_are_taken_over(released: Path) -> None:
         before = (await kubelet.prepare(claim))[_uid(claim)]
         path = plugin.records / f"{_uid(claim)}.json"
         now = _read(path)
-        await _end(plugin, kubelet)
+        await world.crash(plugin, kubelet)
         raw = _read(released)
         # The form of that release, with what is this claim's.
         (device,) = raw["devices"]
@@ -143,7 +119,7 @@ def test_a_version_that_is_not_known_is_refused_and_harms_no_other() -> None:
         before = await kubelet.prepare(newer, other)
         path = plugin.records / f"{_uid(newer)}.json"
         ours = path.read_bytes()
-        await _end(plugin, kubelet)
+        await world.crash(plugin, kubelet)
         _write(path, _read(path) | {"version": 2, "writer": "9.1.0"})
         theirs = path.read_bytes()
 
@@ -172,16 +148,17 @@ def test_a_record_and_its_document_are_made_anew_from_the_api_server() -> None:
     async def story(world: World) -> None:
         plugin, kubelet = await world.start()
         await world.published()
-        claim = await _reserved(world, "c", FIRST)
+        claim = await world.claim("c", FIRST)
+        await world.reserve(claim)
         before = (await kubelet.prepare(claim))[_uid(claim)]
         record = plugin.records / f"{_uid(claim)}.json"
         kept = record.read_bytes()
         for text in ("first", "second"):
-            await _end(plugin, kubelet)
+            await world.crash(plugin, kubelet)
             record.write_text(text)
             shutil.rmtree(plugin.cdi)
             plugin, kubelet = await world.start()
-            await _until(lambda: record.read_bytes() == kept)
+            await until(lambda: record.read_bytes() == kept)
 
         texts = [path.read_text() for path in sorted(plugin.records.glob("*.corrupt*"))]
         assert texts == ["first", "second"]
@@ -201,17 +178,18 @@ def test_a_folder_of_records_that_vanished_is_no_empty_one() -> None:
     async def story(world: World) -> None:
         plugin, kubelet = await world.start()
         await world.published()
-        claims = [await _reserved(world, name, device) for name, device in (("c", FIRST), ("d", SECOND))]
-        await _reserved(world, "bystander", THIRD)
+        claims = [await world.claim("c", FIRST), await world.claim("d", SECOND), await world.claim("e", THIRD)]
+        for claim in claims:
+            await world.reserve(claim)
         await kubelet.prepare(*claims)
         before = {path.name: path.read_bytes() for path in plugin.records.iterdir()}
-        await _end(plugin, kubelet)
+        await world.crash(plugin, kubelet)
         shutil.rmtree(plugin.records)
         (document,) = plugin.cdi.glob(f"*{_uid(claims[0])}*")
         document.unlink()
 
         plugin, kubelet = await world.start()
-        await _until(lambda: before.keys() <= {path.name for path in plugin.records.iterdir()})
+        await until(lambda: before.keys() <= {path.name for path in plugin.records.iterdir()})
         assert before.items() <= {path.name: path.read_bytes() for path in plugin.records.iterdir()}.items()
         thief = await world.claim("thief", FIRST)
         assert "prepared for claim default/c" in (await kubelet.prepare(thief))[_uid(thief)].error
@@ -226,9 +204,10 @@ def test_without_the_right_to_list_a_lost_claim_waits_for_the_kubelet() -> None:
     async def story(world: World) -> None:
         plugin, kubelet = await world.start()
         await world.published()
-        claim = await _reserved(world, "c", FIRST)
+        claim = await world.claim("c", FIRST)
+        await world.reserve(claim)
         before = (await kubelet.prepare(claim))[_uid(claim)]
-        await _end(plugin, kubelet)
+        await world.crash(plugin, kubelet)
         (plugin.records / f"{_uid(claim)}.json").write_text("")
         shutil.rmtree(plugin.cdi)
         world.api.unlisted.add("resourceclaims")
@@ -258,7 +237,7 @@ def test_a_folder_that_cannot_be_read_is_waited_for() -> None:
         await world.published()
         claim, other = await world.claim("c", FIRST), await world.claim("other", SECOND)
         before = (await kubelet.prepare(claim))[_uid(claim)]
-        await _end(plugin, kubelet)
+        await world.crash(plugin, kubelet)
         # What a folder is that the disk no longer gives; permissions would not stop root.
         aside = plugin.records.rename(plugin.records.with_name("away"))
         plugin.records.write_text("")

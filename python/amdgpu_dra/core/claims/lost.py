@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from amdgpu_dra.api.checkpoint import HeldDevice, Loaded, Record, State
+from amdgpu_dra.api.checkpoint import HeldDevice, Loaded, Record, State, is_uid
 from amdgpu_dra.api.resource import Claim
 from amdgpu_dra.core.claims.guard import Holdings
 from amdgpu_dra.core.slices import DRIVER
@@ -44,7 +44,7 @@ def take_stock(loaded: Loaded, documents: Mapping[str, bytes], node: str) -> tup
     kept = [_with_devices(record, found.get(record.uid)) for record in loaded.records]
     known = {record.uid for record in kept}
     lost = [record for uid, record in found.items() if uid not in known]
-    uids = {item.uid for item in loaded.lost} - known - found.keys()
+    uids = {item.uid for item in loaded.lost if is_uid(item.uid)} - known - found.keys()
     return (*kept, *lost), Missing(uids=frozenset(uids), all=loaded.empty and bool(documents))
 
 

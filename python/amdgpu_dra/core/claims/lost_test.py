@@ -58,7 +58,7 @@ def test_every_claim_is_held_or_looked_for(kept: set[str], lost: set[str], docum
     record = _record("x", _held(listing.devices[0].name))
     loaded = Loaded(
         records=tuple(_record(uid, _held(uid)) for uid in sorted(kept)),
-        lost=tuple(LostRecord(uid=uid, file="f", why="w") for uid in sorted(lost - kept)),
+        lost=tuple(LostRecord(uid=uid, file="f", why="w") for uid in (*sorted(lost - kept), "no uid")),
         empty=not kept and not lost,
     )
     records, missing = take_stock(loaded, dict.fromkeys(documents, _document(record, listing)), "n")

@@ -33,6 +33,8 @@ _TOGETHER = (
     "engine",
     f"{_CALLERS} callers, claims/s",
     "ratio",
+    f"{_CALLERS} handles, claims/s",
+    "ratio",
     "load, ms",
     "ratio",
     "lost with a block, p50 / worst",
@@ -107,14 +109,15 @@ def _alone(engines: list[Engine], held: int, rounds: int) -> list[list[str]]:
     return rows
 
 
-def _together(engines: list[Engine], rounds: int) -> dict[str, list[float]]:
-    """Claims per second with eight callers on one handle, each engine in turn."""
+def _together(engines: list[Engine], rounds: int, *, apart: bool) -> dict[str, float]:
+    """Claims per second with eight callers, each engine in turn; `apart`: each on a handle of its own."""
     found: dict[str, list[float]] = {engine.name: [] for engine in engines}
     each = max(4, rounds // _CALLERS)
 
     def call(engine: Engine, caller: int) -> None:
+        store = engine.open() if apart else engine.store
         for number in range(each):
-            _cycle(engine.store, _record(caller * each + number, "new"))
+            _cycle(store, _record(caller * each + number, "new"))
 
     with ThreadPoolExecutor(_CALLERS) as pool:
         for _ in range(3):
@@ -122,10 +125,10 @@ def _together(engines: list[Engine], rounds: int) -> dict[str, list[float]]:
                 start = time.perf_counter()
                 list(pool.map(call, [engine] * _CALLERS, range(_CALLERS)))
                 found[engine.name].append(_CALLERS * each / (time.perf_counter() - start))
-    return found
+    return {name: statistics.median(rates) for name, rates in found.items()}
 
 
-def _loads(engines: list[Engine]) -> dict[str, list[float]]:
+def _loads(engines: list[Engine]) -> dict[str, float]:
     """Milliseconds to open and read everything, each engine in turn."""
     found: dict[str, list[float]] = {engine.name: [] for engine in engines}
     for _ in range(9):
@@ -133,7 +136,7 @@ def _loads(engines: list[Engine]) -> dict[str, list[float]]:
             start = time.perf_counter()
             assert len(engine.open().load().records) == _HELD[-1]
             found[engine.name].append((time.perf_counter() - start) * 1e3)
-    return found
+    return {name: statistics.median(times) for name, times in found.items()}
 
 
 def _damage(engine: Engine, trials: int = 40) -> list[int]:
@@ -166,6 +169,11 @@ def _engines(work: Path) -> tuple[list[Engine], float]:
     return [files, wal, delete], added
 
 
+def _beside(found: dict[str, float], name: str) -> tuple[str, str]:
+    """A figure, and its ratio to that of files."""
+    return f"{found[name]:.0f}", f"{found[name] / found['files']:.2f}"
+
+
 def _print(title: str, names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     table = Table(title=title)
     for name in names:
@@ -189,16 +197,15 @@ def main() -> int:
                 for number in range(before, held):
                     engine.store.save(_record(number))
             rows += _alone(engines, held, arguments.rounds)
-        together, loads = _together(engines, arguments.rounds), _loads(engines)
+        together, apart = (_together(engines, arguments.rounds, apart=apart) for apart in (False, True))
+        loads = _loads(engines)
         # WAL and DELETE have the same pages.
         lost = {engine.name: _damage(engine) for engine in engines if "WAL" not in engine.name}
     _print(f"one caller, {arguments.rounds} rounds in {arguments.folder}; ms, and ratio to files", _ALONE, rows)
-    rates, starts = ({name: statistics.median(times[name]) for name in times} for times in (together, loads))
     rows = [
-        [name, f"{rates[name]:.0f}", f"{rates[name] / rates['files']:.2f}"]
-        + [f"{starts[name]:.1f}", f"{starts[name] / starts['files']:.2f}"]
+        [name, *(text for found in (together, apart, loads) for text in _beside(found, name))]
         + ([f"{statistics.median(lost[name]):.0f} / {lost[name][-1]}"] if name in lost else ["as DELETE"])
-        for name in rates
+        for name in loads
     ]
     _print(f"{_HELD[-1]} held", _TOGETHER, rows)
     print(f"SQLite's first handles add {added:.1f} MB to the process")
