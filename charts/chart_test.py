@@ -113,7 +113,7 @@ def test_rights_are_the_needed_ones() -> None:
     }
 
     assert rights == {
-        ("resource.k8s.io", "resourceclaims"): ["get"],
+        ("resource.k8s.io", "resourceclaims"): ["get", "list"],
         ("resource.k8s.io", "resourceslices"): ["get", "list", "watch", "create", "update", "patch", "delete"],
         ("", "nodes"): ["get"],
         ("events.k8s.io", "events"): ["create"],

@@ -62,6 +62,7 @@ PACKAGES = [
     "//python/amdgpu_dra/testing/bench_allocate",
     "//python/amdgpu_dra/testing/bench_webhook",
     "//python/amdgpu_dra/testing/bench_look",
+    "//python/amdgpu_dra/testing/bench_store",
     "//python/amdgpu_dra/testing/cluster",
     "//python/amdgpu_dra/testing/demo",
     "//python/amdgpu_dra/testing/fakeapi",

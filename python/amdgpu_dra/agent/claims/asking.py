@@ -1,6 +1,7 @@
 """How the API server is asked for claims: for a call of the kubelet, and in the background."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 from amdgpu_dra.agent.ports import ClaimApi, Clock
 from amdgpu_dra.agent.retry import Backoff
@@ -39,6 +40,10 @@ class PatientClaims:
     async def find_claim(self, namespace: str, name: str) -> Claim | None:
         """See the port."""
         return await self._api.find_claim(namespace, name)
+
+    def list_claims(self) -> AsyncIterator[Claim]:
+        """See the port."""
+        return self._api.list_claims()
 
     async def _ask(self, namespace: str, name: str, until: float) -> Claim:
         asking = asyncio.ensure_future(self._api.get_claim(namespace, name))
@@ -91,3 +96,7 @@ class PacedClaims:
             raise
         self._backoff.reset()
         return found
+
+    def list_claims(self) -> AsyncIterator[Claim]:
+        """See the port."""
+        return self._api.list_claims()

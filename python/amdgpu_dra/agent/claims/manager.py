@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 
@@ -10,21 +9,25 @@ from amdgpu_dra.agent.claims.survey import Survey
 from amdgpu_dra.agent.claims.switcher import Switcher
 from amdgpu_dra.agent.claims.turns import Turns
 from amdgpu_dra.agent.ports import CdiFolder, ClaimApi, Clock, DeviceNodes, RecordStore
-from amdgpu_dra.api.checkpoint import Record, State
-from amdgpu_dra.api.errors import ClaimError, DriverError, HostError
+from amdgpu_dra.api.checkpoint import LostRecord, Record, State, is_uid
+from amdgpu_dra.api.errors import ClaimError, DriverError, HostError, NotReadyError
 from amdgpu_dra.api.resource import ObjectRef
 from amdgpu_dra.core.claims import (
     Effect,
     Event,
     Finding,
     Holdings,
+    Missing,
     Plan,
     PlannedDevice,
+    carry_over,
     effects_of,
     find_switches,
+    newer_error,
     plan_claim,
     plan_record,
     split_name,
+    take_stock,
 )
 from amdgpu_dra.core.devices import Listing, device_name
 from amdgpu_dra.core.gpu import PciAddress
@@ -83,6 +86,12 @@ class ClaimManager:
 
     Calls for one claim wait for each other; claims on different devices run side by side. The records are kept in
     memory and written through to the store, so that a call costs the same however many claims there are.
+
+    Attributes:
+        not_ready: why nothing is known of earlier claims, so that no call is served; empty once they are known.
+        lost: records that were there and could not be read.
+        missing: claims that are looked for among all of the API server, since neither record nor document was left.
+        blind: whether these may hold devices of which nothing is known, so that no other is handed out.
     """
 
     def __init__(self, paths: Paths, world: World, survey: Survey, switcher: Switcher) -> None:
@@ -92,15 +101,30 @@ class ClaimManager:
         self._held = Holdings()
         self._turns = Turns()
         self._pods: dict[str, tuple[ObjectRef, ...]] = {}
+        self.not_ready = ""
+        self.lost: tuple[LostRecord, ...] = ()
+        self.missing = Missing()
+        self.blind = False
         switcher.is_free = self._is_free
 
     def _is_free(self, address: PciAddress) -> bool:
-        return self._held.is_free(device_name(address, None, 0))
+        return not self.not_ready and not self.blind and self._held.is_free(device_name(address, None, 0))
 
     def load(self) -> list[Record]:
-        """Takes over what an earlier process kept; call it once, before serving. Raises HostError."""
-        self._held = Holdings(self._store.load())
-        return list(self._held)
+        """Takes over what an earlier process kept; call it before serving, and again while it leaves `not_ready`."""
+        try:
+            loaded = self._store.load()
+            known = {record.uid for record in loaded.records if record.devices}
+            uids = [uid for uid in self._cdi.claims() if uid not in known]
+            documents = {uid: data for uid in uids if (data := self._cdi.read(uid)) is not None}
+        except HostError as error:
+            _LOG.error("%s", error)
+            self.not_ready = str(error)
+            return []
+        records, self.missing = take_stock(loaded, documents, self._paths.node)
+        self.lost, self.blind, self._held = loaded.lost, bool(self.missing), Holdings(records)
+        self.not_ready = ""
+        return list(records)
 
     @property
     def records(self) -> list[Record]:
@@ -150,7 +174,7 @@ class ClaimManager:
     ) -> dict[str, Answer]:
         async def one(ref: ClaimRef) -> Answer:
             try:
-                _check(ref)
+                self._check(ref)
                 async with self._turns.take(ref.uid):
                     return Answer(devices=await call(ref))
             except DriverError as error:
@@ -166,9 +190,33 @@ class ClaimManager:
         answers = await asyncio.gather(*(one(ref) for ref in unique.values()))
         return dict(zip(unique, answers, strict=True))
 
+    def _check(self, ref: ClaimRef) -> None:
+        """Refuses a UID that could not be part of a file's name, and every claim while those of before are unknown."""
+        if not is_uid(ref.uid):
+            raise ClaimError(
+                f"claim {ref.namespace}/{ref.name}",
+                expected="a UID of letters, digits, '-', '_' and '.'",
+                found=repr(ref.uid),
+                action="report this: the kubelet sends UIDs of the API server",
+            )
+        if self.not_ready:
+            raise NotReadyError(
+                f"claim {ref.namespace}/{ref.name}",
+                expected="to know which claims this node has",
+                found=self.not_ready,
+                action="this is tried again every few seconds, and so does the kubelet",
+            )
+
+    def _find(self, uid: str) -> Record | None:
+        """The record of a claim. Raises HostError if it is of a driver that is newer than this one."""
+        kept = self._held.find(uid)
+        if kept is not None and kept.state == State.NEWER:
+            raise newer_error(kept)
+        return kept
+
     async def _prepare(self, ref: ClaimRef) -> tuple[PlannedDevice, ...]:
         until = self._clock.now() + _PATIENCE
-        kept = self._held.find(ref.uid)
+        kept = self._find(ref.uid)
         state = State.ABSENT if kept is None else kept.state
         effects = effects_of(state, Event.PREPARE)
         if kept is not None and state == State.READY:
@@ -190,6 +238,13 @@ class ClaimManager:
 
     async def _admit(self, ref: ClaimRef) -> tuple[Record, Listing]:
         """Fetches and checks the claim, and holds its devices from here on."""
+        if self.blind and ref.uid not in self.missing.uids:
+            raise NotReadyError(
+                f"claim {ref.namespace}/{ref.name}",
+                expected="to know which devices are free",
+                found="claims of this node whose records were lost",
+                action="these are looked up at the API server first; the kubelet tries again",
+            )
         claim = await self._api.get_claim(ref.namespace, ref.name)
         self._pods[ref.uid] = claim.pods
         listing = await self._fresh_listing({result.device for result in claim.results or ()})
@@ -204,6 +259,7 @@ class ClaimManager:
                 + _modes(device, other),
                 action="wait until the pods of that claim are gone; if that claim no longer exists, restart the plugin",
             )
+        record = carry_over(record, self._held.find(ref.uid))
         # Held from here on, with no wait since the check: a second claim on its device meets it.
         self._held.put(record)
         return record, listing
@@ -254,9 +310,14 @@ class ClaimManager:
         return plan.devices
 
     async def _unprepare(self, ref: ClaimRef) -> tuple[PlannedDevice, ...]:
-        record = self._held.find(ref.uid)
-        state = State.ABSENT if record is None else record.state
-        await self._carry_out(effects_of(state, Event.UNPREPARE), record, None, uid=ref.uid)
+        record = self._find(ref.uid)
+        effects = effects_of(State.ABSENT if record is None else record.state, Event.UNPREPARE)
+        if ref.uid in self.missing.uids:
+            # Its record may still be there and not be readable.
+            effects = (*effects, Effect.DROP_RECORD)
+        await self._carry_out(effects, record, None, uid=ref.uid)
+        if self.missing:
+            self.missing = self.missing.without(ref.uid)
         self._rest(record)
         return ()
 
@@ -320,20 +381,6 @@ def _modes(device: str, other: Record) -> str:
     gpu, mode = split_name(device)
     theirs = {split_name(held.device)[1] for held in other.devices if split_name(held.device)[0] == gpu} - {mode}
     return f", which has its GPU in mode {', '.join(sorted(theirs))}, not {mode}" if theirs else ""
-
-
-_UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}")
-
-
-def _check(ref: ClaimRef) -> None:
-    """Refuses a UID that could not be part of a file's name."""
-    if not _UID.fullmatch(ref.uid):
-        raise ClaimError(
-            f"claim {ref.namespace}/{ref.name}",
-            expected="a UID of letters, digits, '-', '_' and '.'",
-            found=repr(ref.uid),
-            action="report this: the kubelet sends UIDs of the API server",
-        )
 
 
 def _need[T](value: T | None) -> T:

@@ -7,18 +7,20 @@ from collections.abc import Callable, Iterator, Mapping
 from amdgpu_dra.agent.claims.manager import ClaimManager, Paths, World
 from amdgpu_dra.agent.claims.survey import Survey
 from amdgpu_dra.agent.ports import Events
-from amdgpu_dra.api.checkpoint import Record
-from amdgpu_dra.api.errors import DriverError
+from amdgpu_dra.api.checkpoint import Record, State
+from amdgpu_dra.api.errors import DriverError, NotReadyError
 from amdgpu_dra.api.logs import facts
 from amdgpu_dra.api.reasons import Reason
 from amdgpu_dra.api.resource import Claim, ObjectRef
-from amdgpu_dra.core.claims import Finding, Here, Holdings, Seen, judge, name_in
+from amdgpu_dra.core.claims import Finding, Here, Holdings, Missing, Seen, is_missing, judge, name_in
 from amdgpu_dra.core.devices import Listing
 
 _LOG = logging.getLogger("claims")
 # A whole look costs the API server one GET for each claim of the node; a Prepare mends its own claim at once. Ten
 # minutes are a tenth of a request a second from a node of 64 claims.
 EVERY = 600.0
+# While records cannot be read, or a lost claim could not be asked about.
+_SOON = 5.0
 # Findings that leave a claim without its document: its pod has lost its devices, or is about to.
 _WITHDRAWN = frozenset({Reason.CLAIM_QUARANTINED, Reason.MODE_LOST})
 
@@ -36,6 +38,7 @@ class Verifier:
         self._paths, self._world, self._survey, self._claims, self._events = paths, world, survey, claims, events
         self._told: dict[str, str] = {}
         self._withdrawn: dict[str, Finding] = {}
+        self._waits = False
         self.on_finding: Callable[[Reason], None] = lambda _: None
         self.on_withdrawn: Callable[[Mapping[str, str]], None] = lambda _: None
 
@@ -51,12 +54,23 @@ class Verifier:
 
     async def run(self) -> None:
         """Looks until it is cancelled. The first look is at once, beside serving."""
+        await self._wait_for_records()
+        for lost in self._claims.lost:
+            text = f"record {lost.file!r} of claim UID {lost.uid} is lost: {lost.why}"
+            _LOG.error("%s", text, extra=facts(reason=str(Reason.RECORD_LOST)))
+            self._tell(Reason.RECORD_LOST, text)
         boots = {record.boot_id for record in self._claims.records} - {self._paths.boot_id}
         if boots:
             _LOG.warning("the node has started anew since claims were prepared (boot %s)", ", ".join(sorted(boots)))
         while True:
             await self.look()
-            await self._world.clock.sleep(EVERY * (0.5 + self._world.clock.jitter()))
+            await self._world.clock.sleep(_SOON if self._waits else EVERY * (0.5 + self._world.clock.jitter()))
+
+    async def _wait_for_records(self) -> None:
+        while self._claims.not_ready:
+            self._tell(Reason.RECORDS_UNREADABLE, self._claims.not_ready)
+            await self._world.clock.sleep(_SOON)
+            await asyncio.to_thread(self._claims.load)
 
     async def look(self, *, ask: bool = True) -> None:
         """One look at every claim that has a record or a document. What fails is logged, and tried at the next look.
@@ -64,21 +78,30 @@ class Verifier:
         `ask`: whether the API server is asked for each of them. Without it only records, documents and the node are
         compared: what a change of the node calls for.
         """
+        if self._claims.not_ready:
+            return
         try:
             listing = await self._survey.refresh()
             documents = await asyncio.to_thread(self._world.cdi.claims)
         except DriverError as error:
             _LOG.error("claims are not verified: %s", error)
             return
-        names = {record.uid: (record.namespace, record.name) for record in self._claims.records}
+        if ask:
+            self._waits = False
+            # First, since others wait for it.
+            await self._search(listing)
+        records = self._claims.records
+        names = {record.uid: (record.namespace, record.name) for record in records}
+        lost = {record.uid for record in records if record.state == State.LOST}
         uids = dict.fromkeys([*names, *documents])
         self._told = {uid: text for uid, text in self._told.items() if uid in uids}
         self._withdrawn = {uid: finding for uid, finding in self._withdrawn.items() if uid in uids}
         for uid in uids:
-            try:
-                await self._look_at(uid, names.get(uid) or await self._name_in_document(uid), listing, ask=ask)
-            except DriverError as error:
-                _LOG.error("claim UID %s is not verified: %s", uid, error, extra=facts(claim=f"UID {uid}"))
+            # The API server may take its time: it is asked outside of the claim's turn. A UID that is gone stays gone.
+            name = names.get(uid) or await self._name_in_document(uid)
+            answer = (False, None) if name is None or not ask else await self._ask(*name)
+            self._waits |= ask and uid in lost and not answer[0]
+            await self._look_at(uid, name, answer, listing)
         self.on_withdrawn(dict(self._withdrawn_devices()))
 
     def _withdrawn_devices(self) -> Iterator[tuple[str, str]]:
@@ -90,16 +113,56 @@ class Verifier:
                     where = f"claim {record.namespace}/{record.name}"
                     yield held.device, f"{where}: {finding.reason}: {finding.detail}"
 
-    async def _look_at(self, uid: str, name: tuple[str, str] | None, listing: Listing, *, ask: bool) -> None:
-        # The API server may take its time: it is asked outside of the claim's turn. A UID that is gone stays gone.
-        known, claim = (False, None) if name is None or not ask else await self._ask(*name)
+    async def _search(self, listing: Listing) -> None:
+        """Looks for claims of which neither record nor document is left among all claims of the API server."""
+        missing, node = self._claims.missing, self._paths.node
+        if not missing:
+            return
+        held = Holdings(self._claims.records)
+        try:
+            listed = self._world.api.list_claims()
+            found = [claim async for claim in listed if is_missing(claim, missing, node, held)]
+        except NotReadyError as error:
+            _LOG.info("lost claims are not looked for: %s", error)
+            self._waits = True
+            return
+        except DriverError as error:
+            # The kubelet knows them, and asks again for pods that start; there is no sense in making all others wait.
+            self._claims.blind = False
+            _LOG.error("lost claims are not looked for: %s", error)
+            self._tell(Reason.CLAIMS_NOT_LISTED, str(error))
+            return
+        mended = [
+            await self._look_at(claim.uid, (claim.namespace, claim.name), (True, claim), listing) for claim in found
+        ]
+        self._claims.blind = False
+        gone = missing.uids - {claim.uid for claim in found}
+        mended += [await self._look_at(uid, None, (True, None), listing) for uid in sorted(gone)]
+        if all(mended):
+            self._claims.missing = Missing()
+
+    async def _look_at(
+        self, uid: str, name: tuple[str, str] | None, answer: tuple[bool, Claim | None], listing: Listing
+    ) -> bool:
+        """Mends one claim, if the world lets it; `answer` is what `_ask` gives."""
+        known, claim = answer
 
         def decide(record: Record | None, document: bytes | None, held: Holdings) -> Finding | None:
             paths, now = self._paths, self._survey.listing or listing
             here = Here(node=paths.node, boot_id=paths.boot_id, dev_root=paths.dev_root, listing=now, held=held)
-            return judge(uid, Seen(record=record, document=document, known=known, claim=claim), here)
+            if record is not None and name is None:
+                # The kubelet has asked for it meanwhile.
+                return None
+            all_missing = self._claims.missing
+            missing = uid in all_missing.uids if claim is None else is_missing(claim, all_missing, paths.node, held)
+            seen = Seen(record=record, missing=missing, document=document, known=known, claim=claim)
+            return judge(uid, seen, here)
 
-        finding = await self._claims.mend(uid, decide)
+        try:
+            finding = await self._claims.mend(uid, decide)
+        except DriverError as error:
+            _LOG.error("claim UID %s is not verified: %s", uid, error)
+            return False
         if finding is None or finding.reason not in _WITHDRAWN:
             self._withdrawn.pop(uid, None)
         else:
@@ -107,7 +170,8 @@ class Verifier:
         if finding is None:
             self._told.pop(uid, None)
         elif finding.effects or self._told.get(uid) != finding.detail:
-            self._tell(uid, name, finding, await self._find_pods(uid, name, claim, finding))
+            self._tell_finding(uid, name, finding, await self._find_pods(uid, name, claim, finding))
+        return True
 
     async def _find_pods(
         self, uid: str, name: tuple[str, str] | None, claim: Claim | None, finding: Finding
@@ -122,7 +186,11 @@ class Verifier:
         return pods
 
     async def _name_in_document(self, uid: str) -> tuple[str, str] | None:
-        document = await asyncio.to_thread(self._world.cdi.read, uid)
+        try:
+            document = await asyncio.to_thread(self._world.cdi.read, uid)
+        except DriverError as error:
+            _LOG.error("claim UID %s is not verified: %s", uid, error)
+            return None
         return None if document is None else name_in(document)
 
     async def _ask(self, namespace: str, name: str) -> tuple[bool, Claim | None]:
@@ -133,9 +201,10 @@ class Verifier:
             _LOG.info("verified without the API server: %s", error)
             return False, None
 
-    def _tell(self, uid: str, name: tuple[str, str] | None, finding: Finding, pods: tuple[ObjectRef, ...]) -> None:
+    def _tell_finding(
+        self, uid: str, name: tuple[str, str] | None, finding: Finding, pods: tuple[ObjectRef, ...]
+    ) -> None:
         self._told[uid] = finding.detail
-        self.on_finding(finding.reason)
         where = f"claim {name[0]}/{name[1]}" if name else f"claim UID {uid}"
         _LOG.warning(
             "%s: %s", where, finding.detail, extra=facts(claim=where.removeprefix("claim "), reason=str(finding.reason))
@@ -143,4 +212,15 @@ class Verifier:
         # An Event beside a claim that is gone would be seen by nobody: those are told beside the node.
         gone = name is None or finding.reason in (Reason.CLAIM_GONE, Reason.DOCUMENT_REMOVED)
         beside = None if name is None or gone else (*name, uid)
-        self._events.emit(finding.reason, f"{where}: {finding.detail}", claim=beside, pods=pods)
+        self._tell(finding.reason, f"{where}: {finding.detail}", beside, pods)
+
+    def _tell(
+        self,
+        reason: Reason,
+        text: str,
+        beside: tuple[str, str, str] | None = None,
+        pods: tuple[ObjectRef, ...] = (),
+    ) -> None:
+        """Counts it, and makes an Event of it, on a claim and its pods or else on the node."""
+        self.on_finding(reason)
+        self._events.emit(reason, text, claim=beside, pods=pods)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from amdgpu_dra.agent.claims import ClaimManager, ClaimRef, Paths, Survey, Switcher, Verifier, World
-from amdgpu_dra.api.checkpoint import Record
+from amdgpu_dra.api.checkpoint import LostRecord, Record, State
 from amdgpu_dra.api.errors import HostError
 from amdgpu_dra.api.reasons import Reason
 from amdgpu_dra.api.resource import Claim, DeviceResult, ObjectRef
@@ -215,7 +215,7 @@ def test_a_crash_within_a_repair_converges() -> None:
     def story(kill_after: int | None) -> tuple[dict[str, Record], set[str]]:
         node = Node()
         node.records.kept.pop("a")
-        node.cdi.documents["x"] = {"devices": [{"containerEdits": {"env": ["E=pci=y claim=ns/x"]}}]}
+        node.cdi.documents["x"] = {"devices": [{"containerEdits": {"env": ["AMD_GPU_X=pci=y claim=ns/x"]}}]}
         node.claims.claims.pop(("ns", "b"))
         node.start()
         if kill_after is not None:
@@ -268,3 +268,236 @@ def test_admin_access_withdraws_no_device() -> None:
 
     assert node.look() == [Reason.CLAIM_QUARANTINED]
     assert node.withdrawn == {}
+
+
+def _corrupt(node: Node, uid: str) -> None:
+    node.records.kept.pop(uid, None)
+    lost = LostRecord(uid=uid, file=f"{uid}.json", why="the checksum does not fit")
+    node.records.lost = (*node.records.lost, lost)
+
+
+def _prepare(node: Node, uid: str) -> str:
+    return asyncio.run(node.manager.prepare([ClaimRef(uid, "ns", uid)]))[uid].error
+
+
+def _thief(node: Node, device: str) -> None:
+    result = DeviceResult(request="r", driver="gpu.amd.com", pool="n", device=device)
+    node.claims.add(Claim(namespace="ns", name="thief", uid="thief", results=(result,)))
+
+
+def _run(node: Node, looks: int) -> None:
+    """Lets the verifier run until it has waited so many times."""
+
+    async def story() -> None:
+        task = asyncio.create_task(node.verifier.run())
+        while len(node.clock.waits) < looks:
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(story())
+
+
+def test_a_lost_record_holds_its_devices_before_any_look() -> None:
+    """Its document says what it has: no other claim gets it, and it is unprepared without the API server."""
+    node = Node()
+    _corrupt(node, "a")
+    node.start()
+    _thief(node, FIRST)
+
+    assert "prepared for claim ns/a" in _prepare(node, "thief")
+    node.claims.down = True
+    assert asyncio.run(node.manager.unprepare([ClaimRef("a", "ns", "a")]))["a"].error == ""
+    assert set(node.cdi.documents) == set(node.records.kept) == {"b"}
+    node.claims.down = False
+    assert _prepare(node, "thief") == ""
+
+
+def test_a_record_and_its_document_are_found_by_one_list(caplog: pytest.LogCaptureFixture) -> None:
+    """Both lost, they are made as before, and told on node and claim; nobody lists when nothing is missing."""
+    node = Node()
+    records, documents = dict(node.records.kept), dict(node.cdi.documents)
+    node.start()
+    _run(node, 1)
+    assert node.claims.lists == 0
+    node.cdi.documents.pop("a")
+    _corrupt(node, "a")
+    node.start()
+    _run(node, 2)
+
+    assert (node.records.kept, node.cdi.documents, node.claims.lists) == (records, documents, 1)
+    assert [reason for reason, _ in node.events.told] == [Reason.RECORD_LOST, Reason.RECORD_REBUILT]
+    assert "record 'a.json' of claim UID a is lost: the checksum does not fit" in caplog.text
+
+
+def test_nothing_is_handed_out_until_lost_claims_are_looked_for() -> None:
+    """A claim of which nothing is left may have any device: others are told to try again, and it is served."""
+    node = Node()
+    node.cdi.documents.pop("a")
+    _corrupt(node, "a")
+    node.start()
+    _thief(node, FIRST)
+    node.claims.down = True
+
+    assert node.look() == []
+    node.claims.down = False
+    assert "whose records were lost" in _prepare(node, "thief")
+    assert _prepare(node, "b") == ""
+    assert node.look() == [Reason.RECORD_REBUILT]
+    assert "prepared for claim ns/a" in _prepare(node, "thief")
+
+
+def test_a_claim_that_is_missing_may_come_by_itself() -> None:
+    """The kubelet's Prepare makes all anew, and its Unprepare ends the search for it, whatever the API server says."""
+    node = Node()
+    for uid in ("a", "b"):
+        node.cdi.documents.pop(uid)
+        _corrupt(node, uid)
+    node.start()
+
+    assert _prepare(node, "a") == ""
+    assert asyncio.run(node.manager.unprepare([ClaimRef("b", "ns", "b")]))["b"].error == ""
+    node.look()
+    assert set(node.records.kept) == set(node.cdi.documents) == {"a"}
+    assert not node.manager.missing
+
+
+def test_without_the_right_to_list_claims_wait_for_the_kubelet() -> None:
+    """The Event says so; others are served, and the right that comes later is used."""
+    node = Node()
+    before = dict(node.records.kept)
+    node.cdi.documents.pop("a")
+    _corrupt(node, "a")
+    node.start()
+    node.claims.forbidden = True
+
+    assert node.look() == [Reason.CLAIMS_NOT_LISTED]
+    _thief(node, "gpu-0000-46-00-0")
+    assert _prepare(node, "thief") == ""
+    node.claims.forbidden = False
+    assert node.look() == [Reason.RECORD_REBUILT]
+    assert before.items() <= node.records.kept.items()
+
+
+def test_all_records_are_made_anew_from_documents_and_claims() -> None:
+    """The records are gone, and a document with them: every claim that pods of this node have is as before."""
+    node = Node()
+    records, documents = dict(node.records.kept), dict(node.cdi.documents)
+    node.records.kept.clear()
+    node.cdi.documents.pop("b")
+    elsewhere = DeviceResult(request="r", driver="gpu.amd.com", pool="another", device=FIRST)
+    node.claims.add(Claim(namespace="ns", name="e", uid="e", results=(elsewhere,), reserved=True))
+    waits = DeviceResult(request="r", driver="gpu.amd.com", pool="n", device="gpu-0000-46-00-0")
+    node.claims.add(Claim(namespace="ns", name="w", uid="w", results=(waits,)))
+    node.start()
+
+    assert node.look() == [Reason.RECORD_REBUILT] * 2
+    assert (node.records.kept, node.cdi.documents) == (records, documents)
+    assert node.look() == []
+    assert node.claims.lists == 1
+
+
+def test_a_look_that_could_not_ask_comes_again_soon() -> None:
+    """A claim whose record was lost does not wait ten minutes for an API server that was away."""
+    node = Node()
+    _corrupt(node, "a")
+    node.start()
+    node.claims.down = True
+    _run(node, 2)
+    node.claims.down = False
+    _run(node, 4)
+
+    assert node.clock.waits[:2] == [5.0, 5.0]
+    assert node.clock.waits[-1] == 600.0
+    assert set(node.records.kept) == {"a", "b"}
+
+
+def test_records_that_cannot_be_read_are_no_empty_ones() -> None:
+    """Every call is answered with an error to try again, nothing is removed, and all is served once it can be read."""
+    node = Node()
+    records, documents = dict(node.records.kept), dict(node.cdi.documents)
+    node.records.broken = True
+    node.start()
+    _thief(node, "gpu-0000-46-00-0")
+
+    assert "Input/output error" in node.manager.not_ready
+    assert "Input/output error" in _prepare(node, "a")
+    assert "Input/output error" in _prepare(node, "thief")
+    assert "Input/output error" in asyncio.run(node.manager.unprepare([ClaimRef("a", "ns", "a")]))["a"].error
+    assert node.look() == []
+    _run(node, 3)
+    assert {reason for reason, _ in node.events.told} == {Reason.RECORDS_UNREADABLE}
+    assert (node.records.kept, node.cdi.documents) == (records, documents)
+
+    node.records.broken = False
+    _run(node, 5)
+    assert node.manager.not_ready == ""
+    assert _prepare(node, "thief") == ""
+    assert asyncio.run(node.manager.unprepare([ClaimRef("a", "ns", "a")]))["a"].error == ""
+
+
+def test_a_newer_claim_is_refused_and_keeps_its_devices() -> None:
+    """The error says which version wrote it and what to do; it is told once, and nothing of it is changed."""
+    node = Node()
+    newer = replace(node.records.kept["a"], state=State.NEWER, writer="9.1.0 (version 2)")
+    node.records.kept["a"] = newer
+    documents = dict(node.cdi.documents)
+    node.start()
+    _thief(node, FIRST)
+    node.claims.claims.pop(("ns", "a"))
+
+    assert "found one of driver version 9.1.0 (version 2); upgrade the driver" in _prepare(node, "a")
+    assert "9.1.0" in asyncio.run(node.manager.unprepare([ClaimRef("a", "ns", "a")]))["a"].error
+    assert "prepared for claim ns/a" in _prepare(node, "thief")
+    assert _prepare(node, "b") == ""
+    assert node.look() == [Reason.RECORD_NEWER]
+    assert node.look() == []
+    assert node.records.kept["a"] == newer
+    assert node.cdi.documents == documents
+
+
+def test_what_a_newer_driver_added_outlives_a_prepare() -> None:
+    """A Prepare that it began is ended here with its fields, as long as the devices are the same."""
+    node = Node()
+    ready = node.records.kept["a"]
+    device = replace(ready.devices[0], later='{"slot":3}')
+    node.records.kept["a"] = replace(ready, state=State.PREPARING, later='{"x":1}', devices=(device,))
+    node.start()
+
+    assert _prepare(node, "a") == ""
+    assert node.records.kept["a"] == replace(ready, later='{"x":1}', devices=(device,))
+
+
+def test_a_lost_claim_that_is_gone_is_given_up() -> None:
+    """Its file is let go once the API server has said so; nothing is searched for again at the next start."""
+    node = Node()
+    node.cdi.documents.pop("a")
+    _corrupt(node, "a")
+    node.claims.claims.pop(("ns", "a"))
+    node.start()
+
+    assert node.look() == [Reason.CLAIM_GONE]
+    assert node.records.lost == ()
+    node.start()
+    assert node.look() == []
+    assert node.claims.lists == 1
+
+
+def test_a_crash_within_a_search_forgets_nothing() -> None:
+    """Killed before any of its writes and started again, a lost claim is made anew all the same."""
+    before = Node()
+    for kill_after in range(4):
+        node = Node()
+        node.cdi.documents.pop("a")
+        _corrupt(node, "a")
+        node.start()
+        node.left = kill_after
+        try:
+            node.look()
+        except Killed:
+            node.start()
+        node.left = None
+        node.look()
+
+        assert node.records.kept == before.records.kept
+        assert node.cdi.documents == before.cdi.documents

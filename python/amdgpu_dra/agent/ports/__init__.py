@@ -4,10 +4,10 @@ Every method raises only errors of `api/errors`.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from typing import Any, Protocol
 
-from amdgpu_dra.api.checkpoint import Record
+from amdgpu_dra.api.checkpoint import Loaded, Record
 from amdgpu_dra.api.metrics import Metric
 from amdgpu_dra.api.resource import Claim, ObjectRef, ResourceSlice, SliceEvent
 from amdgpu_dra.core.gpu import DeviceNode, Inventory, PciAddress
@@ -38,6 +38,13 @@ class ClaimApi(Protocol):
 
     async def find_claim(self, namespace: str, name: str) -> Claim | None:
         """The claim, or None if the server has none. Raises ClaimError if it cannot be read, NotReadyError as above."""
+        ...
+
+    def list_claims(self) -> AsyncIterator[Claim]:
+        """Every claim of the cluster that can be read, by pages.
+
+        Raises HostError if the plugin has no right to, NotReadyError as above.
+        """
         ...
 
 
@@ -133,8 +140,8 @@ class DeviceNodes(Protocol):
 class RecordStore(Protocol):
     """Records of claims; durable when a method returns. Raises HostError."""
 
-    def load(self) -> list[Record]:
-        """All of them."""
+    def load(self) -> Loaded:
+        """All of them, and what was lost of them. Raises HostError if nothing is known."""
         ...
 
     def save(self, record: Record) -> None:

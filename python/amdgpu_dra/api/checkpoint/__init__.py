@@ -1,102 +1,20 @@
 """What we keep on disk of a claim: only what cannot be recomputed.
 
-A record is JSON on the first line and the SHA-256 of exactly these bytes on the second, so that a field added by others
-can never change the sum.
+Knows the form of a record, its versions and its checksum. Refuses to know where records are kept.
 """
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass
-from typing import Any
+from amdgpu_dra.api.checkpoint.form import CorruptRecordError, NewerRecordError, decode_record, encode_record
+from amdgpu_dra.api.checkpoint.record import HeldDevice, Loaded, LostRecord, Record, State, is_uid
 
-__all__ = ["CorruptRecordError", "HeldDevice", "NewerRecordError", "Record", "State", "decode_record", "encode_record"]
-
-VERSION = 1
-
-
-class State:
-    """Where a claim stands; it is ABSENT while there is no record."""
-
-    ABSENT = "Absent"
-    PREPARING = "Preparing"
-    READY = "Ready"
-    UNPREPARING = "Unpreparing"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldDevice:
-    """One device of a claim, as it was allocated, and the unique id of its GPU if that is known."""
-
-    request: str
-    pool: str
-    device: str
-    admin_access: bool = False
-    share_id: str | None = None
-    unique_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """A claim's record. `boot_id` is of the boot in which it was written."""
-
-    uid: str
-    namespace: str
-    name: str
-    state: str
-    boot_id: str
-    devices: tuple[HeldDevice, ...]
-
-
-class CorruptRecordError(ValueError):
-    """The bytes are not what was written."""
-
-
-class NewerRecordError(ValueError):
-    """A newer driver wrote it, in a form that this one does not know."""
-
-
-def encode_record(record: Record) -> bytes:
-    """The bytes of a record's file."""
-    body = json.dumps({"version": VERSION, **asdict(record)}, separators=(",", ":"), sort_keys=True).encode()
-    return body + b"\n" + hashlib.sha256(body).hexdigest().encode() + b"\n"
-
-
-def decode_record(data: bytes) -> Record:
-    """The record that a file holds. Fields that a newer driver of the same version added are ignored.
-
-    Raises:
-        CorruptRecordError: the sum is wrong, or the fields are not a record's.
-        NewerRecordError: another version.
-    """
-    body, _, rest = data.partition(b"\n")
-    if rest.strip() != hashlib.sha256(body).hexdigest().encode():
-        raise CorruptRecordError("the checksum does not fit the bytes")
-    try:
-        raw = json.loads(body)
-        version = raw["version"]
-        if version != VERSION:
-            raise NewerRecordError(f"expected version {VERSION}, found {version!r}")
-        return _record(raw)
-    except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise CorruptRecordError(f"not the fields of a record: {error!r}") from error
-
-
-def _record(raw: dict[str, Any]) -> Record:
-    return Record(
-        uid=raw["uid"],
-        namespace=raw["namespace"],
-        name=raw["name"],
-        state=raw["state"],
-        boot_id=raw["boot_id"],
-        devices=tuple(
-            HeldDevice(
-                request=item["request"],
-                pool=item["pool"],
-                device=item["device"],
-                admin_access=item["admin_access"],
-                share_id=item["share_id"],
-                unique_id=item["unique_id"],
-            )
-            for item in raw["devices"]
-        ),
-    )
+__all__ = [
+    "CorruptRecordError",
+    "HeldDevice",
+    "Loaded",
+    "LostRecord",
+    "NewerRecordError",
+    "Record",
+    "State",
+    "decode_record",
+    "encode_record",
+    "is_uid",
+]

@@ -36,6 +36,10 @@ class Reason(StrEnum):
     PREPARE_FAILED = "PrepareFailed"
     UNPREPARE_FAILED = "UnprepareFailed"
     REGISTRATION_REFUSED = "RegistrationRefused"
+    RECORD_LOST = "RecordLost"
+    RECORD_NEWER = "RecordNewer"
+    RECORDS_UNREADABLE = "RecordsUnreadable"
+    CLAIMS_NOT_LISTED = "ClaimsNotListed"
 
 
 HELP = {
@@ -84,5 +88,13 @@ HELP = {
     Reason.UNPREPARE_FAILED: "what was made for the claim cannot be removed, as on a read-only disk: it is tried "
     "again, and the pod terminates until then",
     Reason.REGISTRATION_REFUSED: "the kubelet does not take the plugin; its message says why, and it tries again",
+    Reason.RECORD_LOST: "the record of a claim is corrupt or cannot be read; the claim is looked up to make it anew, "
+    "and the file is kept beside it as *.corrupt: look at the node's disk",
+    Reason.RECORD_NEWER: "the record of a claim was written by a newer version of the driver in a form that this one "
+    "does not know; its devices stay held: upgrade the driver again, or drain the node before a downgrade",
+    Reason.RECORDS_UNREADABLE: "the folder of claim records cannot be read, so no claim is prepared or unprepared; it "
+    "is tried again every few seconds: look at the node's disk and at the folder's permissions",
+    Reason.CLAIMS_NOT_LISTED: "claims whose records and documents were lost cannot be looked up: give the plugin's "
+    "ClusterRole the right to list resourceclaims, or delete the pods of this node that do not start",
 }
 """What to do, by code; `docs/reference/reasons.md` is generated from it."""

@@ -1,40 +1,14 @@
 """What the real process mends at its start: what was lost, orphaned or moved while it was down."""
 
-import asyncio
 import json
 import shutil
-import signal
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from amdgpu_dra.core.fakegpu import render
 from amdgpu_dra.edge.faketree import read_fleet, write_tree
-from amdgpu_dra.testing.fakeapi.client import CLAIMS
-from amdgpu_dra.testing.fakekubelet import FakeKubelet, Plugin
-from amdgpu_dra.testing.fakenode import DRIVER, World, tell
+from amdgpu_dra.testing.fakenode import World, tell, until
 
 FIRST, SECOND = "gpu-0000-05-00-0", "gpu-0000-26-00-0"
-
-
-async def _reserve(world: World, claim: dict[str, Any]) -> None:
-    """As the scheduler, for a pod."""
-    path = f"{CLAIMS.format(namespace='default')}/{claim['metadata']['name']}"
-    now = await world.client.call("GET", path)
-    now["status"]["reservedFor"] = [{"resource": "pods", "name": "p", "uid": "p"}]
-    await world.client.call("PUT", f"{path}/status", now)
-
-
-async def _kill(plugin: Plugin, kubelet: FakeKubelet) -> None:
-    await plugin.stop(signal.SIGKILL)
-    await kubelet.close()
-    (plugin.registry / f"{DRIVER}-reg.sock").unlink()
-
-
-async def _until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not holds():
-            await asyncio.sleep(0.02)
 
 
 def test_a_start_mends_what_was_lost_meanwhile() -> None:
@@ -48,14 +22,14 @@ def test_a_start_mends_what_was_lost_meanwhile() -> None:
         await kubelet.prepare(goes)
         (document,) = plugin.cdi.glob(f"*{stays['metadata']['uid']}*")
         before, orphan = document.read_bytes(), plugin.cdi / "k8s.gpu.amd.com-gpu_nobody.json"
-        await _kill(plugin, kubelet)
+        await world.crash(plugin, kubelet)
         orphan.write_bytes(before.replace(b"claim=default/stays", b"claim=default/nobody"))
         document.unlink()
         await world.client.drop_claim("goes")
 
         plugin, kubelet = await world.start("--rescan-interval=0.1")
-        await _until(lambda: list(plugin.cdi.glob("*.json")) == [document])
-        await _until(lambda: len(list(plugin.records.glob("*.json"))) == 1)
+        await until(lambda: list(plugin.cdi.glob("*.json")) == [document])
+        await until(lambda: len(list(plugin.records.glob("*.json"))) == 1)
         assert before == document.read_bytes()
         await plugin.stop()
 
@@ -90,17 +64,17 @@ def test_a_corrupt_record_is_kept_and_made_anew() -> None:
         await world.published()
         claims = [await world.claim("c", FIRST), await world.claim("d", SECOND)]
         for claim in claims:
-            await _reserve(world, claim)
+            await world.reserve(claim)
             await kubelet.prepare(claim)
         record = plugin.records / f"{claims[0]['metadata']['uid']}.json"
         other = plugin.records / f"{claims[1]['metadata']['uid']}.json"
         before, others = record.read_bytes(), other.read_bytes()
-        await _kill(plugin, kubelet)
+        await world.crash(plugin, kubelet)
         record.write_bytes(before[: len(before) // 2])
 
         plugin, kubelet = await world.start()
-        await _until(record.exists)
-        assert (record.read_bytes(), other.read_bytes()) == (before, others)
+        await until(lambda: record.read_bytes() == before)
+        assert other.read_bytes() == others
         assert record.with_name(f"{record.name}.corrupt").read_bytes() == before[: len(before) // 2]
         assert (await kubelet.unprepare(claims[0]))[claims[0]["metadata"]["uid"]].error == ""
         assert list(plugin.records.glob("*.json")) == [other]
@@ -120,12 +94,12 @@ def test_numbers_that_moved_with_a_reboot_are_written_anew() -> None:
         await kubelet.prepare(moved)
         (document,) = plugin.cdi.glob(f"*{moved['metadata']['uid']}*")
         before = document.read_text()
-        await _kill(plugin, kubelet)
+        await world.crash(plugin, kubelet)
         fleet = read_fleet("mi300x-8-spx")
         write_tree(render(replace(fleet, gpus=fleet.gpus[1:], kfd_major=511)), world.setting.tree, nodes=False)
 
         plugin, kubelet = await world.start()
-        await _until(lambda: list(plugin.cdi.glob("*.json")) == [document] and document.read_text() != before)
+        await until(lambda: list(plugin.cdi.glob("*.json")) == [document] and document.read_text() != before)
         edits = json.loads(document.read_text())["devices"][0]["containerEdits"]["deviceNodes"]
         assert [(node["path"], node["major"]) for node in edits][::2] == [
             ("/dev/kfd", 511),
@@ -134,7 +108,7 @@ def test_numbers_that_moved_with_a_reboot_are_written_anew() -> None:
         assert len(list(plugin.records.glob("*.json"))) == 2
 
         write_tree(render(replace(fleet, kfd_major=511)), world.setting.tree, nodes=False)
-        await _until(lambda: len(list(plugin.cdi.glob("*.json"))) == 2)
+        await until(lambda: len(list(plugin.cdi.glob("*.json"))) == 2)
         await plugin.stop()
 
     tell(story)

@@ -41,6 +41,7 @@ from amdgpu_dra.api.metrics import EVENTS, FINDINGS
 from amdgpu_dra.api.reasons import Reason
 from amdgpu_dra.apps.kubelet_plugin.adapters import SysfsModes, SysfsTree, SystemClock
 from amdgpu_dra.apps.kubelet_plugin.flags import Options
+from amdgpu_dra.apps.kubelet_plugin.main import VERSION
 from amdgpu_dra.apps.kubelet_plugin.meters import (
     Calls,
     count_requests,
@@ -133,7 +134,7 @@ def wire(options: Options) -> Plugin:
     checks = {
         "": kubelet.find_problem,
         "liveness": kubelet.find_problem,
-        "readiness": _readiness(kubelet, survey, publisher),
+        "readiness": _readiness(kubelet, claims, survey, publisher),
     }
     return Plugin(
         survey=survey,
@@ -156,7 +157,7 @@ def _world(options: Options, kube: KubeApi, device_root: DeviceRoot, clock: Cloc
     """What claims are carried out on."""
     api: ClaimApi = PatientClaims(kube, clock)
     nodes: DeviceNodes = device_root
-    store: RecordStore = RecordFiles(f"{options.kubelet_plugins_directory_path}/{DRIVER}/claims")
+    store: RecordStore = RecordFiles(f"{options.kubelet_plugins_directory_path}/{DRIVER}/claims", writer=VERSION)
     cdi: CdiFolder = CdiDirectory(options.cdi_root)
     return World(api=api, nodes=nodes, store=store, cdi=cdi, clock=clock)
 
@@ -213,10 +214,12 @@ def _boot_id() -> str:
         return ""
 
 
-def _readiness(kubelet: KubeletServer, survey: Survey, publisher: Publisher) -> HealthState:
+def _readiness(kubelet: KubeletServer, claims: ClaimManager, survey: Survey, publisher: Publisher) -> HealthState:
     async def state() -> str | None:
         if not kubelet.registration.registered:
             return f"not registered by the kubelet {kubelet.registration.error}".rstrip()
+        if claims.not_ready:
+            return claims.not_ready
         # Only of the first reading: what is published stays, whatever a later one says.
         return survey.problem if survey.inventory is None else publisher.not_ready
 

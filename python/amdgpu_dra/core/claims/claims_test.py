@@ -48,7 +48,7 @@ def _plan(claim: Claim, listing: Listing = SPX) -> Record:
 
 def test_every_state_answers_every_event() -> None:
     """The table has no hole."""
-    states = (State.ABSENT, State.PREPARING, State.READY, State.UNPREPARING)
+    states = (State.ABSENT, State.PREPARING, State.READY, State.UNPREPARING, State.LOST)
 
     assert set(TABLE) == {(state, event) for state in states for event in Event}
 

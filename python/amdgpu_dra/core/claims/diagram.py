@@ -14,7 +14,8 @@ _LEADS_TO = {
 _HEAD = """# States of a claim
 
 What the plugin does when the kubelet prepares or unprepares a claim. An arrow is what happens in one go between two \
-states on disk; a crash leaves the claim in the state at its start, and the same call again goes on from there.
+states on disk; a crash leaves the claim in the state at its start, and the same call again goes on from there. \
+A claim is Lost that has a CDI document and no record. One whose record is of a newer driver is answered with an error.
 
 """
 

@@ -1,7 +1,7 @@
 """Checks a claim, and plans what a Prepare writes and answers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from amdgpu_dra.api.checkpoint import HeldDevice, Record, State
@@ -225,6 +225,25 @@ def _nodes(held: HeldDevice, device: NodeDevice, listing: Listing, where: str) -
         found=f"mode {device.gpu.compute_mode}" + ("" if there else ", and no partition"),
         action="it was changed by others in between: the next try switches it again",
     )
+
+
+def newer_error(record: Record) -> HostError:
+    """What a claim is answered whose record this driver does not know."""
+    return HostError(
+        f"claim {record.namespace}/{record.name}",
+        expected="a record of a form that this version of the driver knows",
+        found=f"one of driver version {record.writer}",
+        action="upgrade the driver to that version again; before a downgrade, drain the node; to give the claim up, "
+        f"delete its pods and {record.uid}.json in the plugin's folder `claims`, and restart the plugin",
+    )
+
+
+def carry_over(record: Record, old: Record | None) -> Record:
+    """A record that takes the place of an older one: with what a newer driver has added to it, if it has the same."""
+    if old is None:
+        return record
+    devices = tuple(replace(device, later="") for device in old.devices)
+    return replace(record, devices=old.devices, later=old.later) if devices == record.devices else record
 
 
 def plan_record(record: Record, *, node: str, listing: Listing, dev_root: str) -> Plan:

@@ -40,11 +40,13 @@ TABLE: dict[tuple[str, Event], tuple[Effect, ...]] = {
     # outlive a reboot, so a GPU may have to be switched again.
     (State.READY, Event.PREPARE): (Effect.SWITCH_MODE, Effect.CHECK_NODES, Effect.WRITE_CDI),
     (State.UNPREPARING, Event.PREPARE): _PREPARE,
+    (State.LOST, Event.PREPARE): _PREPARE,
     # Nobody's claim may still have a document, of a driver that lost its records.
     (State.ABSENT, Event.UNPREPARE): (Effect.DROP_CDI,),
     (State.PREPARING, Event.UNPREPARE): _UNPREPARE,
     (State.READY, Event.UNPREPARE): _UNPREPARE,
     (State.UNPREPARING, Event.UNPREPARE): _UNPREPARE,
+    (State.LOST, Event.UNPREPARE): _UNPREPARE,
 }
 
 

@@ -3,8 +3,6 @@
 A decision for one claim at a time, so that it can be made and carried out within the claim's turn.
 """
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from amdgpu_dra.api.checkpoint import Record, State
@@ -13,7 +11,7 @@ from amdgpu_dra.api.reasons import Reason
 from amdgpu_dra.api.resource import Claim
 from amdgpu_dra.core.cdi import encode_spec
 from amdgpu_dra.core.claims.guard import Holdings
-from amdgpu_dra.core.claims.plan import Plan, find_switches, plan_claim, plan_record
+from amdgpu_dra.core.claims.plan import Plan, find_switches, newer_error, plan_claim, plan_record
 from amdgpu_dra.core.claims.table import Effect, Event, effects_of
 from amdgpu_dra.core.devices import Listing
 from amdgpu_dra.core.slices import DRIVER
@@ -25,12 +23,14 @@ class Seen:
 
     Attributes:
         record: what the plugin keeps.
+        missing: whether its record was lost, and its document with it.
         document: the bytes of its CDI file.
         known: whether the API server was asked and has answered.
         claim: the claim of its name on the API server, which may have another UID.
     """
 
     record: Record | None = None
+    missing: bool = False
     document: bytes | None = None
     known: bool = False
     claim: Claim | None = None
@@ -60,8 +60,11 @@ class Here:
 
 def judge(uid: str, seen: Seen, here: Here) -> Finding | None:
     """What does not fit of a claim; None if all does, or if it is not known."""
-    if seen.record is None:
-        return None if seen.document is None else _judge_orphan(uid, seen, here)
+    if seen.record is None or seen.record.state == State.LOST:
+        there = seen.record is not None or seen.document is not None or seen.missing
+        return _judge_orphan(uid, seen, here) if there else None
+    if seen.record.state == State.NEWER:
+        return Finding(reason=Reason.RECORD_NEWER, detail=str(newer_error(seen.record)))
     if seen.known and not _is_here(uid, seen.claim, here):
         detail = "the claim is gone from the API server, or allocated here no more; what was left of it is removed"
         return Finding(
@@ -101,60 +104,47 @@ def _judge_ready(record: Record, document: bytes | None, here: Here) -> Finding 
 
 
 def _withdraw(reason: Reason, detail: str, document: bytes | None) -> Finding:
-    """Takes the document away: its numbers may be another GPU's by now. The record stays and holds the device."""
+    """Takes the document away: its numbers may be another GPU's by now. What is held stays held."""
     return Finding(reason=reason, detail=detail, effects=() if document is None else (Effect.DROP_CDI,))
 
 
 def _judge_orphan(uid: str, seen: Seen, here: Here) -> Finding | None:
-    """A document without a record: its claim is done with, or its record was lost."""
+    """A claim without a record: it is done with, or its record was lost."""
     if not seen.known:
         return None
-    if seen.claim is None or not _is_here(uid, seen.claim, here) or not seen.claim.reserved:
+    if seen.claim is not None and _is_here(uid, seen.claim, here) and seen.claim.reserved:
+        return _rebuild(uid, seen, seen.claim, here)
+    if seen.missing:
         return Finding(
-            reason=Reason.DOCUMENT_REMOVED,
-            detail=f"the CDI document of claim UID {uid} was nobody's and is removed",
-            effects=effects_of(State.ABSENT, Event.UNPREPARE),
+            reason=Reason.CLAIM_GONE,
+            detail=f"the record of claim UID {uid} was lost, and no pod of this node has the claim",
+            effects=(Effect.DROP_CDI, Effect.DROP_RECORD),
         )
-    return _rebuild(uid, seen.claim, here)
+    return Finding(
+        reason=Reason.DOCUMENT_REMOVED,
+        detail=f"the CDI document of claim UID {uid} was nobody's and is removed",
+        effects=effects_of(State.ABSENT if seen.record is None else seen.record.state, Event.UNPREPARE),
+        record=seen.record,
+    )
 
 
-def _rebuild(uid: str, claim: Claim, here: Here) -> Finding:
+def _rebuild(uid: str, seen: Seen, claim: Claim, here: Here) -> Finding:
     """The record comes last, and at once as READY: for a pod that runs already the kubelet does not ask again.
 
-    Killed before, the document is still without a record, and the next look comes here again.
+    Killed before, what was lost is still lost, and the next look comes here again.
     """
     try:
         record = plan_claim(claim, uid, node=here.node, listing=here.listing, boot_id=here.boot_id)
         conflict = here.held.find_conflict(record)
         if conflict is not None:
-            return Finding(
-                reason=Reason.CLAIM_QUARANTINED,
-                detail=f"its record was lost, and device {conflict[0]} is prepared for claim UID {conflict[1].uid}",
-                effects=(Effect.DROP_CDI,),
-            )
+            detail = f"its record was lost, and device {conflict[0]} is prepared for claim UID {conflict[1].uid}"
+            return _withdraw(Reason.CLAIM_QUARANTINED, detail, seen.document)
         detail = "its record was lost and is made anew from the API server"
         if find_switches(record, here.listing):
             effects: tuple[Effect, ...] = (Effect.SAVE_READY, Effect.DROP_CDI)
             return Finding(reason=Reason.RECORD_REBUILT, detail=detail, effects=effects, record=record)
         plan = plan_record(record, node=here.node, listing=here.listing, dev_root=here.dev_root)
     except DriverError as error:
-        return Finding(reason=Reason.CLAIM_QUARANTINED, detail=str(error), effects=(Effect.DROP_CDI,))
+        return _withdraw(Reason.CLAIM_QUARANTINED, str(error), seen.document)
     effects = (Effect.CHECK_NODES, Effect.WRITE_CDI, Effect.SAVE_READY)
     return Finding(reason=Reason.RECORD_REBUILT, detail=detail, effects=effects, record=record, plan=plan)
-
-
-def name_in(document: bytes) -> tuple[str, str] | None:
-    """Namespace and name of the claim whose document this is, from the variables of its devices; None if none says."""
-    try:
-        raw = json.loads(document)
-    except ValueError:
-        return None
-    devices = raw.get("devices") if isinstance(raw, Mapping) else None
-    for device in devices if isinstance(devices, list) else []:
-        edits = device.get("containerEdits") if isinstance(device, Mapping) else None
-        env = edits.get("env") if isinstance(edits, Mapping) else None
-        for word in " ".join(map(str, env if isinstance(env, list) else [])).split():
-            namespace, slash, name = word.removeprefix("claim=").partition("/")
-            if word.startswith("claim=") and slash and namespace and name:
-                return namespace, name
-    return None

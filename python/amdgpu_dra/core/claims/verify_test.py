@@ -82,7 +82,7 @@ class Kept:
 
 
 @given(
-    st.sampled_from([None, State.PREPARING, State.READY, State.UNPREPARING]),
+    st.sampled_from([None, State.PREPARING, State.READY, State.UNPREPARING, State.LOST, State.NEWER]),
     st.sampled_from([None, b"", b"[]", *(_document(name) for name in NAMES)]),
     st.sampled_from([None, _claim(NAMES[0]), _claim(NAMES[0], "v"), _claim(NAMES[0], reserved=False)]),
     st.booleans(),
@@ -98,7 +98,8 @@ def test_mended_once_and_never_into_another_gpu(
     """After the effects of a finding there is nothing more to do, and what a READY claim gets is the GPU it had."""
     kept = Kept(None if state is None else _record(NAMES[0], state), document)
     here = _here(listing)
-    had_record = kept.record is not None
+    # Of a lost one nobody knows which board it had.
+    had_record = kept.record is not None and state != State.LOST
     finding = judge("u", Seen(record=kept.record, document=kept.document, known=known, claim=claim), here)
     if finding is not None:
         kept.carry_out(finding)
@@ -109,7 +110,7 @@ def test_mended_once_and_never_into_another_gpu(
         nodes = json.loads(kept.document)["devices"][0]["containerEdits"]["deviceNodes"]
         (owner,) = [device for device in listing.devices if device.gpu.unique_id == UIDS[NAMES[0]]]
         assert {(node["major"], node["minor"]) for node in nodes} == {(node.major, node.minor) for node in owner.nodes}
-    if not known and had_record:
+    if not known and state is not None:
         assert kept.record is not None
 
 
@@ -147,8 +148,40 @@ def test_mended_once_and_never_into_another_gpu(
             (Effect.SAVE_UNPREPARING, Effect.DROP_CDI, Effect.DROP_RECORD),
         ),
         (Seen(document=b"{}", known=True), SPX, Reason.DOCUMENT_REMOVED, (Effect.DROP_CDI,)),
+        (
+            Seen(record=_record(NAMES[0], State.LOST), document=b"x", known=True, claim=_claim(NAMES[0])),
+            SPX,
+            Reason.RECORD_REBUILT,
+            (Effect.CHECK_NODES, Effect.WRITE_CDI, Effect.SAVE_READY),
+        ),
+        (
+            Seen(missing=True, known=True, claim=_claim(NAMES[0])),
+            SPX,
+            Reason.RECORD_REBUILT,
+            (Effect.CHECK_NODES, Effect.WRITE_CDI, Effect.SAVE_READY),
+        ),
+        (
+            Seen(record=_record(NAMES[0], State.LOST), document=b"x", known=True),
+            SPX,
+            Reason.DOCUMENT_REMOVED,
+            (Effect.SAVE_UNPREPARING, Effect.DROP_CDI, Effect.DROP_RECORD),
+        ),
+        (Seen(missing=True, known=True), SPX, Reason.CLAIM_GONE, (Effect.DROP_CDI, Effect.DROP_RECORD)),
+        (Seen(record=_record(NAMES[0], State.NEWER), document=b"x", known=True), SPX, Reason.RECORD_NEWER, ()),
     ],
-    ids=["lost", "minors-moved", "board-exchanged", "gpu-gone", "claim-gone", "nobodys"],
+    ids=[
+        "lost",
+        "minors-moved",
+        "board-exchanged",
+        "gpu-gone",
+        "claim-gone",
+        "nobodys",
+        "record-lost",
+        "both-lost",
+        "record-lost-and-claim-gone",
+        "both-lost-and-claim-gone",
+        "newer",
+    ],
 )
 def test_what_is_found(seen: Seen, listing: Listing, reason: Reason, effects: tuple[Effect, ...]) -> None:
     """Each thing that can be wrong, by its reason and its effects."""
@@ -163,9 +196,11 @@ def test_what_is_found(seen: Seen, listing: Listing, reason: Reason, effects: tu
     [
         Seen(document=_document(NAMES[0])),
         Seen(record=_record(NAMES[0], State.UNPREPARING), document=b"x"),
+        Seen(record=_record(NAMES[0], State.LOST), document=b"x"),
+        Seen(known=True, claim=_claim(NAMES[0])),
         Seen(record=_record(NAMES[0]), document=_document(NAMES[0]), known=True, claim=_claim(NAMES[0])),
     ],
-    ids=["api-away", "kubelets-to-retry", "all-right"],
+    ids=["api-away", "kubelets-to-retry", "record-lost-and-api-away", "not-prepared-yet", "all-right"],
 )
 def test_what_is_left_alone(seen: Seen) -> None:
     """What is not known, what the kubelet tries again, and what fits."""
@@ -187,7 +222,7 @@ def test_a_lost_record_does_not_take_a_device_that_is_held() -> None:
 def test_a_document_names_its_claim() -> None:
     """Namespace and name are read from its variables; what is no document of ours names nobody."""
     assert name_in(_document(NAMES[0])) == ("ns", "c")
-    assert name_in(b'{"devices": [{"containerEdits": {"env": ["X=claim=/"]}}, 1]}') is None
+    assert name_in(b'{"devices": [{"containerEdits": {"env": ["AMD_GPU_X=claim=/", 7]}}, 1]}') is None
 
 
 @given(st.binary(max_size=40) | st.sampled_from([b'{"devices": 1}', b'{"devices": [{"containerEdits": []}]}', b"[]"]))

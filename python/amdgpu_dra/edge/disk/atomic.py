@@ -32,6 +32,17 @@ def write_file(folder: str, name: str, data: bytes, *, durable: bool) -> None:
         sync_folder(folder)
 
 
+def make_folder(folder: str, mode: int) -> None:
+    """Makes a folder whose name, and that of the folder around it, the disk has on return.
+
+    Both are made durable even if they are there: who made them may have been killed before it had done so.
+    """
+    os.makedirs(folder, mode=mode, exist_ok=True)
+    parent = os.path.dirname(os.path.abspath(folder))
+    sync_folder(parent)
+    sync_folder(os.path.dirname(parent))
+
+
 def sync_folder(folder: str) -> None:
     """Makes the names in a folder durable."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -1,11 +1,12 @@
 """Claims, slices and the node, by resource.k8s.io/v1. Fulfils `agent/ports.ClaimApi` and `SliceApi`."""
 
-from collections.abc import AsyncGenerator
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import UTC, datetime
 from secrets import token_hex
 from urllib.parse import quote
 
-from amdgpu_dra.api.errors import ClaimError, NotReadyError
+from amdgpu_dra.api.errors import ClaimError, DriverError, HostError, NotReadyError
 from amdgpu_dra.api.resource import (
     Claim,
     ObjectRef,
@@ -19,6 +20,9 @@ from amdgpu_dra.edge.kube.connection import Connection, StatusError
 
 _GROUP = "/apis/resource.k8s.io/v1"
 _SLICES = f"{_GROUP}/resourceslices"
+_CLAIMS = f"{_GROUP}/resourceclaims"
+# Claims of a page: as many as kubectl asks for.
+_PAGE = 500
 # Events of objects without a namespace lie in this one. A node's are found by its name in place of a UID, as the
 # kubelet's are.
 _DEFAULT = "default"
@@ -28,7 +32,8 @@ _LONGEST_NAME = 230
 _VERSIONS = {"ResourceClaim": "resource.k8s.io/v1", "Pod": "v1"}
 # A Retry-After beyond this many seconds is not meant for us.
 _LONGEST_REST = 60.0
-_NOT_FOUND, _CONFLICT, _GONE, _INVALID = 404, 409, 410, 422
+_FORBIDDEN, _NOT_FOUND, _CONFLICT, _GONE, _INVALID = 403, 404, 409, 410, 422
+_LOG = logging.getLogger("kube")
 
 
 class KubeApi:
@@ -67,6 +72,23 @@ class KubeApi:
                 found=str(error),
                 action="delete the claim so that it is allocated anew",
             ) from error
+
+    async def list_claims(self) -> AsyncIterator[Claim]:
+        """See the port. The server has no selector for what a claim is allocated: that is the caller's."""
+        query = {"limit": str(_PAGE)}
+        while True:
+            try:
+                found = await self._connection.request("GET", _CLAIMS, query=query)
+            except StatusError as error:
+                raise _not_listed(error) from error
+            for item in found.get("items") or []:
+                try:
+                    yield decode_claim(item)
+                except ValueError as error:
+                    _LOG.warning("a listed claim is passed over: %s", error)
+            query["continue"] = (found.get("metadata") or {}).get("continue") or ""
+            if not query["continue"]:
+                return
 
     async def post_event(self, reason: str, message: str, about: ObjectRef | None) -> None:
         """See the port."""
@@ -174,6 +196,17 @@ class KubeApi:
             if error.code != _GONE:
                 raise _not_ready("ResourceSlices", error) from error
             yield SliceEvent(version="")
+
+
+def _not_listed(error: StatusError) -> DriverError:
+    if error.code != _FORBIDDEN:
+        return _not_ready("list of ResourceClaims", error)
+    return HostError(
+        "list of ResourceClaims",
+        expected="the right `list` on resourceclaims of resource.k8s.io in the plugin's ClusterRole",
+        found=f"status {error.code}: {error.message}",
+        action="give it that right, as the chart does; without it a lost claim waits for the kubelet's next Prepare",
+    )
 
 
 def _not_ready(where: str, error: StatusError, *, hint: str = "") -> NotReadyError:

@@ -57,6 +57,8 @@ class FakeApi:
         self.version = "v1.37.0"
         # As with the feature gate DRAPartitionableDevices off.
         self.drops_counters = False
+        # Resources that may not be listed.
+        self.unlisted: set[str] = set()
 
     async def start(self, port: int = 0) -> None:
         """Serves on a port, 0 for any."""
@@ -117,12 +119,18 @@ class FakeApi:
         selector = _selector(request.query.get("fieldSelector", ""))
         if request.query.get("watch"):
             return await self._watch(request, resource, selector)
+        if resource in self.unlisted:
+            return _status(403, f"{resource} is forbidden: cannot list resource")
         items = [
             o
             for (kind, ns, _), o in self._objects.items()
-            if (kind, ns) == (resource, namespace) and _matches(o, selector)
+            if kind == resource and namespace in ("", ns) and _matches(o, selector)
         ]
-        return web.json_response({"metadata": {"resourceVersion": str(self._version)}, "items": items})
+        metadata = {"resourceVersion": str(self._version)}
+        begin, limit = int(request.query.get("continue") or 0), int(request.query.get("limit") or 0)
+        if limit and len(items) > begin + limit:
+            metadata["continue"] = str(begin + limit)
+        return web.json_response({"metadata": metadata, "items": items[begin : begin + limit if limit else None]})
 
     async def _watch(self, request: web.Request, resource: str, selector: dict[str, str]) -> web.StreamResponse:
         response = web.StreamResponse()

@@ -1,6 +1,7 @@
 """Everything around a plugin that runs as a process."""
 
 import asyncio
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -11,7 +12,7 @@ from typing import Any
 
 from amdgpu_dra.edge.fakekernel import CONTROL, Control
 from amdgpu_dra.testing.fakeapi import Client, FakeApi, write_kubeconfig
-from amdgpu_dra.testing.fakeapi.client import allocation_of
+from amdgpu_dra.testing.fakeapi.client import CLAIMS, allocation_of
 from amdgpu_dra.testing.fakekubelet import FakeKubelet, Plugin, Setting, assemble, start_plugin
 from amdgpu_dra.testing.fakenode.node import fake_node
 
@@ -62,6 +63,20 @@ class World:
                 result | {"adminAccess": True} for result in allocation["devices"]["results"]
             ]
         return await self.client.make_claim(name, _SPEC, allocation)
+
+    async def reserve(self, claim: dict[str, Any]) -> None:
+        """Notes a pod in a claim, as the scheduler does."""
+        path = f"{CLAIMS.format(namespace='default')}/{claim['metadata']['name']}"
+        now = await self.client.call("GET", path)
+        now["status"]["reservedFor"] = [{"resource": "pods", "name": "p", "uid": "p"}]
+        await self.client.call("PUT", f"{path}/status", now)
+
+    @staticmethod
+    async def crash(plugin: Plugin, kubelet: FakeKubelet) -> None:
+        """Kills a plugin, and takes away the socket that it leaves, so that the next one is not taken for it."""
+        await plugin.stop(signal.SIGKILL)
+        await kubelet.close()
+        (plugin.registry / f"{DRIVER}-reg.sock").unlink()
 
     async def obey(self, line: str) -> str:
         """The fake kernel's answer to a control line."""
@@ -114,6 +129,13 @@ async def _serving(api: FakeApi) -> AsyncIterator[None]:
         yield
     finally:
         await api.stop()
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Waits until something is so. Raises TimeoutError after 20 s."""
+    async with asyncio.timeout(20):
+        while not holds():
+            await asyncio.sleep(0.02)
 
 
 def tell(

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from amdgpu_dra.api.checkpoint import Record
+from amdgpu_dra.api.checkpoint import Loaded, LostRecord, Record
 from amdgpu_dra.api.errors import HostError
 from amdgpu_dra.core.cdi import encode_spec
 from amdgpu_dra.core.gpu import DeviceNode, Inventory, PciAddress
@@ -44,25 +44,39 @@ class FakeNodes:
 
 
 class MemoryRecords:
-    """Records; what is in `kept` survives a crash. `before` is called before each change and may raise."""
+    """Records; what is in `kept` survives a crash. `before` is called before each change and may raise.
+
+    Attributes:
+        lost: records that cannot be read, until their claims are saved or dropped.
+        broken: while it is set, nothing can be loaded.
+    """
 
     def __init__(self, before: Callable[[], None] = lambda: None) -> None:
         self.kept: dict[str, Record] = {}
         self.before = before
+        self.lost: tuple[LostRecord, ...] = ()
+        self.broken = False
 
-    def load(self) -> list[Record]:
+    def load(self) -> Loaded:
         """See the port."""
-        return list(self.kept.values())
+        if self.broken:
+            raise HostError("records", expected="to read them", found="Input/output error", action="mend the disk")
+        return Loaded(records=tuple(self.kept.values()), lost=self.lost, empty=not self.kept and not self.lost)
 
     def save(self, record: Record) -> None:
         """See the port."""
         self.before()
         self.kept[record.uid] = record
+        self._settle(record.uid)
 
     def drop(self, uid: str) -> None:
         """See the port."""
         self.before()
         self.kept.pop(uid, None)
+        self._settle(uid)
+
+    def _settle(self, uid: str) -> None:
+        self.lost = tuple(item for item in self.lost if item.uid != uid)
 
 
 class MemoryCdi:

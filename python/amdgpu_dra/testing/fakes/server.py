@@ -1,21 +1,23 @@
 """The API server's side, and time."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from dataclasses import replace
 from typing import Any
 
-from amdgpu_dra.api.errors import ClaimError, NotReadyError
+from amdgpu_dra.api.errors import ClaimError, HostError, NotReadyError
 from amdgpu_dra.api.resource import Claim, ObjectRef, ResourceSlice, SliceEvent
 
 
 class FakeClaims:
-    """Claims by namespace and name; away while `down`."""
+    """Claims by namespace and name; away while `down`, and not to be listed while `forbidden`."""
 
     def __init__(self) -> None:
         self.claims: dict[tuple[str, str], Claim] = {}
         self.down = False
+        self.forbidden = False
         self.reads = 0
+        self.lists = 0
 
     def add(self, claim: Claim) -> None:
         """Puts a claim there, in place of one of its name."""
@@ -35,6 +37,17 @@ class FakeClaims:
         if self.down:
             raise NotReadyError("API server", expected="an answer", found="none", action="wait")
         return self.claims.get((namespace, name))
+
+    async def list_claims(self) -> AsyncIterator[Claim]:
+        """See the port."""
+        self.lists += 1
+        await asyncio.sleep(0)
+        if self.down:
+            raise NotReadyError("API server", expected="an answer", found="none", action="wait")
+        if self.forbidden:
+            raise HostError("API server", expected="the right to list", found="none", action="give it")
+        for claim in list(self.claims.values()):
+            yield claim
 
 
 class FakeSlices:

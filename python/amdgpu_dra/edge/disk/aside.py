@@ -1,0 +1,46 @@
+"""Files that are no records are kept under another name, for whoever looks into it; not without end."""
+
+import os
+from contextlib import suppress
+
+_MARK = ".corrupt"
+# More than a node has claims: even if every record of it is lost at once, each is kept.
+_MOST = 1000
+# Bytes; a name may have 255.
+_LONGEST = 200
+
+
+def set_aside(folder: str, name: str, *, copy: bool = False) -> str:
+    """Renames `folder/name`, to a name that nothing has; or gives it that name as well, if it is to be replaced.
+
+    Returns:
+        The new name: `name.corrupt`, or with a number behind it if that was taken.
+
+    Raises:
+        OSError: it cannot be renamed.
+    """
+    start = os.fsdecode(os.fsencode(name)[:_LONGEST]) + _MARK
+    number, to = 0, start
+    while os.path.lexists(f"{folder}/{to}"):
+        number += 1
+        to = f"{start}.{number}"
+    if copy:
+        # Not of a folder, and not on every file system.
+        with suppress(OSError):
+            os.link(f"{folder}/{name}", f"{folder}/{to}", follow_symlinks=False)
+            return to
+    os.rename(f"{folder}/{name}", f"{folder}/{to}")
+    return to
+
+
+def drop_oldest(folder: str) -> None:
+    """Removes of the files that were set aside those beyond the newest thousand. Raises OSError."""
+    with os.scandir(folder) as found:
+        kept = [entry for entry in found if _MARK in entry.name]
+    if len(kept) <= _MOST:
+        return
+    # By the time at which the name was changed. What cannot be removed (a folder, for one) stays.
+    kept.sort(key=lambda entry: entry.stat(follow_symlinks=False).st_ctime_ns)
+    for entry in kept[: len(kept) - _MOST]:
+        with suppress(OSError):
+            os.unlink(entry.path)
