@@ -7,6 +7,7 @@ from collections.abc import Callable
 from amdgpu_dra.agent.ports import Clock, SliceApi
 from amdgpu_dra.agent.publish.support import Support, find_support
 from amdgpu_dra.api.errors import DriverError, UsageError
+from amdgpu_dra.api.reasons import Reason
 from amdgpu_dra.api.resource import CounterSet, Device, ResourceSlice
 from amdgpu_dra.core.slices import build_slices, diff_slices
 
@@ -38,6 +39,9 @@ class Publisher:
         self.on_generation: Callable[[], None] = lambda: None
         self.problem = "no inventory has been read yet"
         self.on_synced: Callable[[], None] = lambda: None
+        # Told what users shall see: a reason and a message.
+        self.on_event: Callable[[str, str], None] = lambda _reason, _message: None
+        self._synced: tuple[tuple[Device, ...], tuple[CounterSet, ...]] | None = None
 
     def want(self, devices: tuple[Device, ...], counter_sets: tuple[CounterSet, ...] = ()) -> None:
         """The devices, and their GPUs' counters, that should be published from now on."""
@@ -88,6 +92,9 @@ class Publisher:
             self._check(item, await self._api.create_slice(item))
         if actions:
             _LOG.info("published %d devices in %d slices, generation %d", len(devices), len(want), actions.generation)
+            if self._synced == (devices, counter_sets):
+                self.on_event(Reason.SLICES_REPAIRED, f"{len(want)} slices were changed or deleted by others; repaired")
+        self._synced = devices, counter_sets
         self.generation = actions.generation
         self.problem = ""
         self.on_generation()
@@ -111,6 +118,7 @@ class Publisher:
         self._written[stored.name] = stored.resource_version
         if (stored.devices, stored.shared_counters) != (sent.devices, sent.shared_counters):
             _LOG.error("slice %s came back otherwise than it was sent: the server dropped fields", sent.name)
+            self.on_event(Reason.FIELDS_DROPPED, f"slice {sent.name} came back without fields that it was sent with")
 
     async def _watch(self, version: str) -> None:
         """Returns when a slice changes that we did not write, when others are wanted, or when the watch ends."""

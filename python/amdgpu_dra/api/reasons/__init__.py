@@ -36,6 +36,8 @@ class Reason(StrEnum):
     PREPARE_FAILED = "PrepareFailed"
     UNPREPARE_FAILED = "UnprepareFailed"
     REGISTRATION_REFUSED = "RegistrationRefused"
+    SLICES_REPAIRED = "SlicesRepaired"
+    FIELDS_DROPPED = "FieldsDropped"
 
 
 HELP = {
@@ -84,5 +86,9 @@ HELP = {
     Reason.UNPREPARE_FAILED: "what was made for the claim cannot be removed, as on a read-only disk: it is tried "
     "again, and the pod terminates until then",
     Reason.REGISTRATION_REFUSED: "the kubelet does not take the plugin; its message says why, and it tries again",
+    Reason.SLICES_REPAIRED: "others changed or deleted ResourceSlices of this node, as a kubelet does at its start, and "
+    "they are as they should be again: nothing to do",
+    Reason.FIELDS_DROPPED: "the API server stored a ResourceSlice without some of its fields: a feature gate of the "
+    "cluster is off",
 }
 """What to do, by code; `docs/reference/reasons.md` is generated from it."""

@@ -107,6 +107,7 @@ def wire(options: Options) -> Plugin:
         ),
         health=ResourceHealth(options.node_name, board.watch),
     )
+    publisher.on_event = events.emit
     kubelet.registration.on_refused = partial(events.emit, Reason.REGISTRATION_REFUSED)
     verifier = Verifier(paths, world, survey, claims, events)
     verifier.on_withdrawn = board.withdraw
