@@ -86,8 +86,8 @@ HELP = {
     Reason.UNPREPARE_FAILED: "what was made for the claim cannot be removed, as on a read-only disk: it is tried "
     "again, and the pod terminates until then",
     Reason.REGISTRATION_REFUSED: "the kubelet does not take the plugin; its message says why, and it tries again",
-    Reason.SLICES_REPAIRED: "others changed or deleted ResourceSlices of this node, as a kubelet does at its start, and "
-    "they are as they should be again: nothing to do",
+    Reason.SLICES_REPAIRED: "others changed or deleted ResourceSlices of this node, as a kubelet does at its start, "
+    "and they are as they should be again: nothing to do",
     Reason.FIELDS_DROPPED: "the API server stored a ResourceSlice without some of its fields: a feature gate of the "
     "cluster is off",
 }
