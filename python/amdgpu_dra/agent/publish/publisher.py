@@ -9,6 +9,7 @@ from amdgpu_dra.agent.publish.support import Support, find_support
 from amdgpu_dra.agent.publish.watch import SliceWatch
 from amdgpu_dra.agent.retry import Backoff
 from amdgpu_dra.api.errors import DriverError, UsageError
+from amdgpu_dra.api.reasons import Reason
 from amdgpu_dra.api.resource import CounterSet, Device, ResourceSlice
 from amdgpu_dra.core.slices import build_slices, diff_slices
 
@@ -45,6 +46,9 @@ class Publisher:
         self.on_generation: Callable[[], None] = lambda: None
         self.problem = "no inventory has been read yet"
         self.on_synced: Callable[[], None] = lambda: None
+        # Told what users shall see: a reason and a message.
+        self.on_event: Callable[[str, str], None] = lambda _reason, _message: None
+        self._synced: tuple[tuple[Device, ...], tuple[CounterSet, ...]] | None = None
 
     def want(self, devices: tuple[Device, ...], counter_sets: tuple[CounterSet, ...] = ()) -> None:
         """The devices, and their GPUs' counters, that should be published from now on."""
@@ -106,6 +110,9 @@ class Publisher:
             self._check(item, await self._api.create_slice(item))
         if actions:
             _LOG.info("published %d devices in %d slices, generation %d", len(devices), len(want), actions.generation)
+            if self._synced == (devices, counter_sets):
+                self.on_event(Reason.SLICES_REPAIRED, f"{len(want)} slices were changed or deleted by others; repaired")
+        self._synced = devices, counter_sets
         self.generation = actions.generation
         self.problem = ""
         self.on_generation()
@@ -129,6 +136,7 @@ class Publisher:
         self._slices.note_written(stored)
         if (stored.devices, stored.shared_counters) != (sent.devices, sent.shared_counters):
             _LOG.error("slice %s came back otherwise than it was sent: the server dropped fields", sent.name)
+            self.on_event(Reason.FIELDS_DROPPED, f"slice {sent.name} came back without fields that it was sent with")
 
     async def _watch(self, version: str) -> bool:
         """Returns when other devices are wanted, or the slices have to be looked at: whether it is that."""

@@ -40,6 +40,8 @@ class Reason(StrEnum):
     RECORD_NEWER = "RecordNewer"
     RECORDS_UNREADABLE = "RecordsUnreadable"
     CLAIMS_NOT_LISTED = "ClaimsNotListed"
+    SLICES_REPAIRED = "SlicesRepaired"
+    FIELDS_DROPPED = "FieldsDropped"
 
 
 HELP = {
@@ -96,5 +98,9 @@ HELP = {
     "is tried again every few seconds: look at the node's disk and at the folder's permissions",
     Reason.CLAIMS_NOT_LISTED: "claims whose records and documents were lost cannot be looked up: give the plugin's "
     "ClusterRole the right to list resourceclaims, or delete the pods of this node that do not start",
+    Reason.SLICES_REPAIRED: "others changed or deleted ResourceSlices of this node, as a kubelet does at its start, "
+    "and they are as they should be again: nothing to do",
+    Reason.FIELDS_DROPPED: "the API server stored a ResourceSlice without some of its fields: a feature gate of the "
+    "cluster is off",
 }
 """What to do, by code; `docs/reference/reasons.md` is generated from it."""

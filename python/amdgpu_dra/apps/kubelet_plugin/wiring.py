@@ -123,6 +123,7 @@ def wire(options: Options) -> Plugin:
         ),
         health=ResourceHealth(options.node_name, board.watch),
     )
+    publisher.on_event = events.emit
     kubelet.registration.on_refused = partial(events.emit, Reason.REGISTRATION_REFUSED)
     verifier = Verifier(paths, replace(world, api=PacedClaims(kube, clock)), survey, claims, events)
     verifier.on_withdrawn = board.withdraw

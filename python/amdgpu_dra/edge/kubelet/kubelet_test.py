@@ -10,12 +10,14 @@ from typing import Any
 import grpc.aio
 import pytest
 from kubelet.dra.v1 import dra_pb2, dra_pb2_grpc
+from kubelet.pluginregistration.v1 import registration_pb2
 
 from amdgpu_dra.api.errors import UsageError
 from amdgpu_dra.core.claims import PlannedDevice
 from amdgpu_dra.core.health import Report
 from amdgpu_dra.edge.kubelet import KubeletServer, ResourceHealth, Sockets
 from amdgpu_dra.edge.kubelet.dra import ClaimId, Handler
+from amdgpu_dra.edge.kubelet.registration import RegistrationService
 
 
 @dataclass
@@ -228,3 +230,18 @@ def test_a_call_that_is_given_up_has_its_line(caplog: pytest.LogCaptureFixture) 
     (facts,) = _facts(caplog)
     assert (facts["call"], facts["claims"], facts["failed"]) == (1, "ns/c-a:a", 0)
     assert "given up by the kubelet" in caplog.text
+
+
+def test_a_refused_registration_is_told_and_kept() -> None:
+    """What the kubelet said goes to who tells users; the call succeeds all the same, and a later success ends it."""
+    service, told = RegistrationService("gpu.amd.com", "/d"), list[str]()
+    service.on_refused = told.append
+
+    async def story() -> None:
+        for taken, error in ((False, "no such version"), (True, "")):
+            status = registration_pb2.RegistrationStatus(plugin_registered=taken, error=error)
+            await service._notify(status, None)
+            assert (service.registered, service.error) == (taken, error)
+
+    asyncio.run(story())
+    assert told == ["the kubelet refused the registration: no such version"]
