@@ -211,7 +211,7 @@ def test_what_needs_no_api_server_works_without_one() -> None:
         assert (await kubelet.prepare(other))[other["metadata"]["uid"]].error == ""
         await plugin.stop()
 
-    tell(story)
+    tell(story, seconds=120)
 
 
 def test_a_busy_server_is_asked_again_within_the_call() -> None:
