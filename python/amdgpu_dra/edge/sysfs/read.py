@@ -122,18 +122,23 @@ def read_tree(
         if name.startswith(("card", "renderD")) and "-" not in name:
             tree.link(f"{paths.DRM}/{name}")
             tree.read(f"{paths.DRM}/{name}/dev")
+    _read_gpus(tree, without_modes, on_mode)
+    return TreeText(files=tree.files, links=tree.links, writable=frozenset(tree.writable))
+
+
+def _read_gpus(tree: _Tree, without_modes: Collection[str], on_mode: Callable[[str], None]) -> None:
     for name in tree.names(paths.AMDGPU_DRIVER):
-        if ":" in name:
-            tree.link(f"{paths.AMDGPU_DRIVER}/{name}")
-            tree.link(f"{paths.PCI_DEVICES}/{name}")
-            for file in paths.PCI_FILES:
-                if file == paths.COMPUTE_MODE:
-                    if name in without_modes:
-                        continue
-                    on_mode(name)
+        if ":" not in name:
+            continue
+        tree.link(f"{paths.AMDGPU_DRIVER}/{name}")
+        tree.link(f"{paths.PCI_DEVICES}/{name}")
+        if name not in without_modes:
+            on_mode(name)
+            tree.read(f"{paths.PCI_DEVICES}/{name}/{paths.COMPUTE_MODE}")
+        for file in paths.PCI_FILES:
+            if file != paths.COMPUTE_MODE:
                 tree.read(f"{paths.PCI_DEVICES}/{name}/{file}")
     on_mode("")
-    return TreeText(files=tree.files, links=tree.links, writable=frozenset(tree.writable))
 
 
 def _no_sysfs(root: str, found: str) -> HostError:
