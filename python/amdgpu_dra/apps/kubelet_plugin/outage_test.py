@@ -183,7 +183,7 @@ def test_a_certificate_that_is_not_the_servers_is_an_error_of_its_claim(tmp_path
 
 
 def test_what_needs_no_api_server_works_without_one() -> None:
-    """It takes connections and never answers: Prepare of a prepared claim and Unprepare work, before and after a start."""
+    """It never answers: Prepare of a prepared claim and Unprepare work, before and after a start."""
 
     async def story(world: World) -> None:
         plugin, kubelet = await world.start()
@@ -211,7 +211,7 @@ def test_what_needs_no_api_server_works_without_one() -> None:
         assert (await kubelet.prepare(other))[other["metadata"]["uid"]].error == ""
         await plugin.stop()
 
-    tell(story)
+    tell(story, seconds=120)
 
 
 def test_a_busy_server_is_asked_again_within_the_call() -> None:

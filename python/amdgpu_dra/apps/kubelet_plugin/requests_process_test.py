@@ -45,7 +45,7 @@ class Count:
     async def check(self, when: str) -> None:
         """Returns once exactly the requests of the row were made."""
         try:
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(30):
                 while (found := Counter(self._asked[self._from :])) != TABLE[when]:
                     await asyncio.sleep(0.02)
         except TimeoutError:
@@ -61,7 +61,7 @@ def _play(act: Callable[[World, Count], Awaitable[None]], *, dynamic: bool = Fal
     async def story(world: World) -> None:
         await act(world, Count(world))
 
-    tell(story, fleet="mi350x-8-spx" if dynamic else FLEET, dynamic=dynamic)
+    tell(story, fleet="mi350x-8-spx" if dynamic else FLEET, dynamic=dynamic, seconds=120)
 
 
 def test_claims_cost_what_the_table_says() -> None:

@@ -100,7 +100,7 @@ def read_tree(
     """Reads what `core/gpu` wants of a sysfs root; `every_link` adds KFD's links beyond the first of each node.
 
     The compute mode of the GPUs in `without_modes` is not read: while a GPU is being switched, the kernel holds up who
-    reads it. `on_mode` is told the GPU whose mode is read next, and an empty text after the last.
+    reads it. `on_mode` is told the GPU whose mode is read next, and an empty text after that.
 
     A file that is there and cannot be read is kept as unreadable.
 
@@ -122,18 +122,23 @@ def read_tree(
         if name.startswith(("card", "renderD")) and "-" not in name:
             tree.link(f"{paths.DRM}/{name}")
             tree.read(f"{paths.DRM}/{name}/dev")
-    for name in tree.names(paths.AMDGPU_DRIVER):
-        if ":" in name:
-            tree.link(f"{paths.AMDGPU_DRIVER}/{name}")
-            tree.link(f"{paths.PCI_DEVICES}/{name}")
-            for file in paths.PCI_FILES:
-                if file == paths.COMPUTE_MODE:
-                    if name in without_modes:
-                        continue
-                    on_mode(name)
-                tree.read(f"{paths.PCI_DEVICES}/{name}/{file}")
-    on_mode("")
+    _read_gpus(tree, without_modes, on_mode)
     return TreeText(files=tree.files, links=tree.links, writable=frozenset(tree.writable))
+
+
+def _read_gpus(tree: _Tree, without_modes: Collection[str], on_mode: Callable[[str], None]) -> None:
+    for name in tree.names(paths.AMDGPU_DRIVER):
+        if ":" not in name:
+            continue
+        tree.link(f"{paths.AMDGPU_DRIVER}/{name}")
+        tree.link(f"{paths.PCI_DEVICES}/{name}")
+        if name not in without_modes:
+            on_mode(name)
+            tree.read(f"{paths.PCI_DEVICES}/{name}/{paths.COMPUTE_MODE}")
+            on_mode("")
+        for file in paths.PCI_FILES:
+            if file != paths.COMPUTE_MODE:
+                tree.read(f"{paths.PCI_DEVICES}/{name}/{file}")
 
 
 def _no_sysfs(root: str, found: str) -> HostError:
@@ -186,6 +191,6 @@ def _fingerprint(tree: _Tree, without_modes: Collection[str], on_mode: Callable[
             else:
                 on_mode(name)
                 seen.append(tree.peek(f"{folder}/{paths.COMPUTE_MODE}"))
+                on_mode("")
             seen.append(tree.peek(f"{folder}/{paths.MEMORY_MODE}"))
-    on_mode("")
     return (*names, *seen)

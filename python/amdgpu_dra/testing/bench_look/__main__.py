@@ -121,7 +121,7 @@ def show(figures: dict[str, dict[str, Any]]) -> None:
     ):
         table.add_column(column)
     for name, row in figures.items():
-        rest = f"{row['rest_share']:.3%}" if "rest_share" in row else "–"
+        rest = f"{row['rest_share']:.3%}" if "rest_share" in row else "-"
         table.add_row(name, f"{row['look_ms']:.2f}", f"{row['look_share']:.4%}", f"{row['reading_ms']:.1f}", rest)
     Console(width=130).print(table)
 
