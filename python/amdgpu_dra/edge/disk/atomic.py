@@ -41,6 +41,23 @@ def sync_folder(folder: str) -> None:
         os.close(handle)
 
 
+def make_durable_folder(folder: str, mode: int) -> None:
+    """Makes a folder whose name the disk has on return, and the names of those above it.
+
+    Also of those that are there already: a process that made them may have been killed before it synced them. Above the
+    file system's own root, or where this process may not look, others have made them.
+    """
+    os.makedirs(folder, mode=mode, exist_ok=True)
+    sync_folder(folder)
+    device = os.stat(folder).st_dev
+    while (above := os.path.dirname(folder)) != folder and os.stat(above).st_dev == device:
+        try:
+            sync_folder(above)
+        except PermissionError:
+            return
+        folder = above
+
+
 def drop_temporaries(folder: str, start: str = "") -> None:
     """Removes what a killed process left half written of files whose names begin with `start`."""
     for name in os.listdir(folder):

@@ -27,7 +27,7 @@ class CutDisk:
     Attributes:
         faults: what goes wrong; looked at before anything is done.
         capacity: bytes that fit on it, None for no end.
-        ignored_sync: the sync of this number, from 1 on, says that it was made and is not.
+        ignores: of which syncs, by path, it says that they were made, and makes them not.
         stop: whom to end, and where.
         halted: nothing works any more: the machine is off, or whoever used the disk is dead.
         changes: what was asked for, in order.
@@ -46,11 +46,10 @@ class CutDisk:
             self._made = [self._root]
             self.faults: list[Fault] = []
             self.capacity: int | None = None
-            self.ignored_sync: int | None = None
+            self.ignores: Callable[[str], bool] = lambda _path: False
             self.stop: Stop | None = None
             self.halted = False
             self.changes: list[Operation] = []
-            self._syncs = 0
 
     def on_stop(self, end: Callable[[], None]) -> None:
         """How whoever asks is ended; without it the disk halts and nobody is."""
@@ -101,8 +100,7 @@ class CutDisk:
     def sync(self, path: str, node: Inode) -> None:
         """Makes a file's bytes durable, or a folder's names."""
         with self._change("sync", path):
-            self._syncs += 1
-            if self._syncs != self.ignored_sync:
+            if not self.ignores(path):
                 node.sync()
 
     def rename(self, old: str, new: str) -> None:
@@ -132,11 +130,6 @@ class CutDisk:
             folder.enter(name, None)
 
     # What a test does to it.
-
-    @property
-    def syncs(self) -> int:
-        """How many syncs were asked for since it was formatted."""
-        return self._syncs
 
     @property
     def unsynced(self) -> int:

@@ -13,7 +13,7 @@ from amdgpu_dra.testing.cutfs.inode import Inode
 
 
 class FileSystem:
-    """What mfusepy calls, one call at a time. Files that are open are found by their handle, as they may have no name."""
+    """What mfusepy calls, one call at a time. Open files are found by their handle, as they may have no name."""
 
     use_ns = True
 
