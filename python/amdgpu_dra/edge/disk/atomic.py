@@ -32,16 +32,7 @@ def write_file(folder: str, name: str, data: bytes, *, durable: bool) -> None:
         sync_folder(folder)
 
 
-def sync_folder(folder: str) -> None:
-    """Makes the names in a folder durable."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def make_durable_folder(folder: str, mode: int) -> None:
+def make_folder(folder: str, mode: int) -> None:
     """Makes a folder whose name the disk has on return, and the names of those above it.
 
     Also of those that are there already: a process that made them may have been killed before it synced them. Above the
@@ -56,6 +47,15 @@ def make_durable_folder(folder: str, mode: int) -> None:
         except PermissionError:
             return
         folder = above
+
+
+def sync_folder(folder: str) -> None:
+    """Makes the names in a folder durable."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def drop_temporaries(folder: str, start: str = "") -> None:

@@ -31,6 +31,10 @@ def _record(uid: str, state: str) -> Record:
     return Record(uid=uid, namespace="ns", name=uid, state=state, boot_id="b", devices=devices)
 
 
+def _load(store: RecordStore) -> list[Record]:
+    return list(store.load())
+
+
 @pytest.fixture(name="mount", scope="module")
 def _mount() -> Iterator[CutMount]:
     with cut_mount() as mount:
@@ -72,7 +76,7 @@ class Node:
         """A new process. What it finds it acts on, so from then on that is promised."""
         self._watch("start")
         self.store = RecordFiles(f"{self.mount.path}/plugins/gpu.amd.com/claims")
-        found = {record.uid: record.state for record in self.store.load()}
+        found = {record.uid: record.state for record in _load(self.store)}
         self.promised = {uid: {found.get(uid, State.ABSENT)} for uid in self.promised}
 
     def _watch(self, verb: str) -> None:
@@ -88,7 +92,7 @@ class Node:
         """After a cut: which promises are not kept, and what is there that was never written."""
         self.mount.disk.ignores = lambda _path: False
         store = RecordFiles(f"{self.mount.path}/plugins/gpu.amd.com/claims")
-        found = {record.uid: record for record in store.load()}
+        found = {record.uid: record for record in _load(store)}
         broken = []
         for uid, states in self.promised.items():
             record = found.pop(uid, None)

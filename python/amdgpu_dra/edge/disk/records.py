@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, suppress
 
 from amdgpu_dra.api.checkpoint import CorruptRecordError, NewerRecordError, Record, decode_record, encode_record
 from amdgpu_dra.api.errors import HostError
-from amdgpu_dra.edge.disk.atomic import drop_temporaries, host_errors, make_durable_folder, sync_folder, write_file
+from amdgpu_dra.edge.disk.atomic import drop_temporaries, host_errors, make_folder, sync_folder, write_file
 
 _LOG = logging.getLogger("disk")
 _END = ".json"
@@ -19,7 +19,7 @@ class RecordFiles:
         """Makes the folder. Raises HostError."""
         self.folder = folder
         with self._errors("to make it"):
-            make_durable_folder(folder, 0o750)
+            make_folder(folder, 0o750)
 
     def load(self) -> list[Record]:
         """All records. One that is corrupt is set aside under another name and reported; the others are unharmed.
