@@ -30,6 +30,9 @@ class Verifier:
     def __init__(self, paths: Paths, world: World, survey: Survey, claims: ClaimManager, events: Events) -> None:
         self._paths, self._world, self._survey, self._claims, self._events = paths, world, survey, claims, events
         self._told: dict[str, str] = {}
+        # Of the look that goes on: whether all claims that have something here are known.
+        self._complete = False
+        self._rested = False
         self.count: Counter[Reason] = Counter()
 
     @property
@@ -54,6 +57,7 @@ class Verifier:
         except DriverError as error:
             _LOG.error("claims are not verified: %s", error)
             return
+        self._complete = True
         names = {record.uid: (record.namespace, record.name) for record in self._claims.records}
         uids = dict.fromkeys([*names, *documents])
         self._told = {uid: text for uid, text in self._told.items() if uid in uids}
@@ -62,6 +66,11 @@ class Verifier:
                 await self._look_at(uid, names.get(uid) or await self._name_in_document(uid), listing)
             except DriverError as error:
                 _LOG.error("claim UID %s is not verified: %s", uid, error)
+                self._complete = False
+        if self._complete and not self._rested:
+            # Who was killed between the end of a claim and its GPU's return to the idle mode has left it on its way.
+            self._rested = True
+            self._claims.rest_free()
 
     async def _look_at(self, uid: str, name: tuple[str, str] | None, listing: Listing) -> None:
         # The API server may take its time: it is asked outside of the claim's turn. A UID that is gone stays gone.
@@ -73,6 +82,7 @@ class Verifier:
             return judge(uid, Seen(record=record, document=document, known=known, claim=claim), here)
 
         finding = await self._claims.mend(uid, decide)
+        self._complete = self._complete and (known or self._claims.holds(uid))
         if finding is None:
             self._told.pop(uid, None)
         elif finding.effects or self._told.get(uid) != finding.detail:
