@@ -62,4 +62,5 @@ PACKAGES = [
     "//python/amdgpu_dra/testing/shared",
     "//python/amdgpu_dra/testing/simulate",
     "//python/amdgpu_dra/testing/strategies",
+    "//python/amdgpu_dra/testing/systrace",
 ]
