@@ -64,6 +64,8 @@ PACKAGES = [
     "//python/amdgpu_dra/testing/bench_look",
     "//python/amdgpu_dra/testing/bench_store",
     "//python/amdgpu_dra/testing/cluster",
+    "//python/amdgpu_dra/testing/crash",
+    "//python/amdgpu_dra/testing/cutfs",
     "//python/amdgpu_dra/testing/demo",
     "//python/amdgpu_dra/testing/fakeapi",
     "//python/amdgpu_dra/testing/fakekernel",
@@ -74,4 +76,5 @@ PACKAGES = [
     "//python/amdgpu_dra/testing/shared",
     "//python/amdgpu_dra/testing/simulate",
     "//python/amdgpu_dra/testing/strategies",
+    "//python/amdgpu_dra/testing/systrace",
 ]

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amdgpu_dra.agent.claims import ClaimManager, ClaimRef, Paths, Survey, Switcher, World
+from amdgpu_dra.agent.claims import ClaimManager, ClaimRef, Paths, Survey, Switcher, Verifier, World
 from amdgpu_dra.api.checkpoint import State
 from amdgpu_dra.api.resource import Claim, DeviceResult
 from amdgpu_dra.core.claims import split_name
@@ -53,7 +53,7 @@ class Node:
                 DeviceResult(request="r", driver="gpu.amd.com", pool="n", device=name, admin_access=uid == "e")
                 for name in devices
             )
-            self.claims.add(Claim(namespace="ns", name=uid, uid=uid, results=results))
+            self.claims.add(Claim(namespace="ns", name=uid, uid=uid, results=results, reserved=True))
         self.start()
 
     def _step(self) -> None:
@@ -66,14 +66,13 @@ class Node:
         """A new process on what the old one left."""
         self.left = None
         clock, survey = FakeClock(), Survey(self.gpus)
+        self.survey = survey
         survey.offer = lambda inventory: list_devices(inventory, Layout(dynamic=True))
         self.switcher = Switcher(survey, self.gpus, clock, FakeEvents(), idle_mode=self.idle_mode)
-        self.manager = ClaimManager(
-            Paths(node="n", dev_root="/dev", boot_id="b"),
-            World(api=self.claims, nodes=FakeNodes(), store=self.records, cdi=self.cdi, clock=clock),
-            survey,
-            self.switcher,
-        )
+        paths = Paths(node="n", dev_root="/dev", boot_id="b")
+        world = World(api=self.claims, nodes=FakeNodes(), store=self.records, cdi=self.cdi, clock=clock)
+        self.manager = ClaimManager(paths, world, survey, self.switcher)
+        self.verifier = Verifier(paths, world, survey, self.manager, FakeEvents())
         self.manager.load()
 
     async def call(self, verb: str, uid: str, kill_after: int | None) -> str:
@@ -140,6 +139,52 @@ def test_a_retry_after_a_kill_ends_as_without_it(uid: str, kill_after: int, verb
         return node.records.kept, node.cdi.documents, node.gpus.modes
 
     assert asyncio.run(run(kill_after)) == asyncio.run(run(None))
+
+
+@given(st.integers(0, 6))
+def test_a_kill_leaves_no_mode_behind(kill_after: int) -> None:
+    """Killed anywhere in the release of a GPU's last claim, the next process brings the GPU to its idle mode."""
+
+    async def story() -> None:
+        node = Node("SPX")
+        await node.call("prepare", "a", None)
+        await node.call("unprepare", "a", kill_after)
+        # As at every start: whether the cluster keeps counters is known later.
+        dynamic, node.survey.offer = node.survey.offer, list_devices
+        await node.verifier.look()
+        node.survey.offer = dynamic
+        node.survey.relist()
+        await node.switcher.look()
+        assert await node.call("unprepare", "a", None) == ""
+        while node.switcher._moves:
+            await asyncio.sleep(0)
+        assert set(node.gpus.modes.values()) == {"SPX"}
+
+    asyncio.run(story())
+
+
+@given(st.sampled_from(["a", "b"]))
+def test_a_gpu_rests_only_when_every_claim_is_known(uid: str) -> None:
+    """Held by a claim, or by one whose record was lost while the API server is away: its mode stays."""
+
+    async def story() -> None:
+        node = Node("DPX")
+        await node.call("prepare", uid, None)
+        before = dict(node.gpus.modes)
+        node.records.kept.clear()
+        node.claims.down = True
+        node.start()
+        await node.verifier.look()
+        assert not node.switcher._moves
+        node.claims.down = False
+        await node.verifier.look()
+        while node.switcher._moves:
+            await asyncio.sleep(0)
+        (held,) = {split_name(name)[0] for name in WANTS[uid]}
+        assert before[ADDRESSES[held]] == node.gpus.modes[ADDRESSES[held]]
+        assert set(node.gpus.modes.values()) == {"DPX", before[ADDRESSES[held]]}
+
+    asyncio.run(story())
 
 
 def test_a_claim_is_ready_only_when_its_document_is_there() -> None:

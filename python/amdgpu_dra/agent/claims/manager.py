@@ -135,6 +135,10 @@ class ClaimManager:
         """The pods that had a claim when it was read; None if it was not read since the start."""
         return self._pods.get(uid)
 
+    def holds(self, uid: str) -> bool:
+        """Whether a claim of this UID is held."""
+        return self._held.find(uid) is not None
+
     async def prepare(self, refs: Iterable[ClaimRef]) -> dict[str, Answer]:
         """An answer for each claim; one that fails takes no other with it."""
         return await self._each(refs, self._prepare)
@@ -168,6 +172,11 @@ class ClaimManager:
             if kept is not None and self._held.find(uid) is None:
                 self._rest(kept)
             return finding
+
+    def rest_free(self) -> None:
+        """Lets the GPUs that no claim has return to the idle mode."""
+        inventory = self._survey.inventory
+        self._switcher.rest({gpu.address for gpu in inventory.gpus} if inventory is not None else ())
 
     async def _each(
         self, refs: Iterable[ClaimRef], call: Callable[[ClaimRef], Awaitable[tuple[PlannedDevice, ...]]]

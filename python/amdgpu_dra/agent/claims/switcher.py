@@ -11,6 +11,7 @@ from amdgpu_dra.agent.ports import Clock, Events, PartitionSwitch
 from amdgpu_dra.api.errors import DriverError, HostError, NotReadyError
 from amdgpu_dra.api.reasons import Reason
 from amdgpu_dra.core.claims import find_switch
+from amdgpu_dra.core.devices import Listing
 from amdgpu_dra.core.gpu import Gpu, PciAddress
 from amdgpu_dra.core.switch import Outcome, Switch, disproves, has_arrived, name_holders, processes_on, refusal
 
@@ -238,7 +239,10 @@ class Switcher:
         self._resting.update(addresses)
         for address in sorted(self._resting - self._moves.keys()):
             listing = self._survey.listing
-            switch = None if listing is None else find_switch(listing, address, self._idle_mode)
+            if listing is None or not _offers(listing, address, self._idle_mode):
+                # Not yet: whether the cluster keeps counters is known some time after the start.
+                continue
+            switch = find_switch(listing, address, self._idle_mode)
             if switch is None or not self.is_free(address) or (address, switch.mode) in self.failed:
                 self._resting.discard(address)
             elif not self.blocked:
@@ -255,6 +259,10 @@ class Switcher:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _offers(listing: Listing, address: PciAddress, mode: str) -> bool:
+    return any(device.gpu.address == address and device.mode == mode for device in listing.devices)
 
 
 def _error(switch: Switch, before: str | None, refused: Refused, where: str) -> DriverError:

@@ -39,6 +39,9 @@ class Verifier:
         self._told: dict[str, str] = {}
         self._withdrawn: dict[str, Finding] = {}
         self._waits = False
+        # Of the look that goes on: whether all claims that have something here are known.
+        self._complete = False
+        self._rested = False
         self.on_finding: Callable[[Reason], None] = lambda _: None
         self.on_withdrawn: Callable[[Mapping[str, str]], None] = lambda _: None
 
@@ -90,6 +93,7 @@ class Verifier:
             self._waits = False
             # First, since others wait for it.
             await self._search(listing)
+        self._complete = not self._claims.missing
         records = self._claims.records
         names = {record.uid: (record.namespace, record.name) for record in records}
         lost = {record.uid for record in records if record.state == State.LOST}
@@ -101,8 +105,12 @@ class Verifier:
             name = names.get(uid) or await self._name_in_document(uid)
             answer = (False, None) if name is None or not ask else await self._ask(*name)
             self._waits |= ask and uid in lost and not answer[0]
-            await self._look_at(uid, name, answer, listing)
+            self._complete &= await self._look_at(uid, name, answer, listing)
         self.on_withdrawn(dict(self._withdrawn_devices()))
+        if self._complete and not self._rested:
+            # Who was killed between the end of a claim and its GPU's return to the idle mode has left it on its way.
+            self._rested = True
+            self._claims.rest_free()
 
     def _withdrawn_devices(self) -> Iterator[tuple[str, str]]:
         """Admin access has no device to itself: what is wrong with its claim is not told of the device."""
@@ -163,6 +171,7 @@ class Verifier:
         except DriverError as error:
             _LOG.error("claim UID %s is not verified: %s", uid, error)
             return False
+        self._complete &= known or self._claims.holds(uid)
         if finding is None or finding.reason not in _WITHDRAWN:
             self._withdrawn.pop(uid, None)
         else:

@@ -33,14 +33,20 @@ def write_file(folder: str, name: str, data: bytes, *, durable: bool) -> None:
 
 
 def make_folder(folder: str, mode: int) -> None:
-    """Makes a folder whose name, and that of the folder around it, the disk has on return.
+    """Makes a folder whose name the disk has on return, and the names of those above it.
 
-    Both are made durable even if they are there: who made them may have been killed before it had done so.
+    Also of those that are there already: a process that made them may have been killed before it synced them. Above the
+    file system's own root, or where this process may not look, others have made them.
     """
     os.makedirs(folder, mode=mode, exist_ok=True)
-    parent = os.path.dirname(os.path.abspath(folder))
-    sync_folder(parent)
-    sync_folder(os.path.dirname(parent))
+    sync_folder(folder)
+    device = os.stat(folder).st_dev
+    while (above := os.path.dirname(folder)) != folder and os.stat(above).st_dev == device:
+        try:
+            sync_folder(above)
+        except PermissionError:
+            return
+        folder = above
 
 
 def sync_folder(folder: str) -> None:
