@@ -18,6 +18,8 @@ _LOG = logging.getLogger("claims")
 # A whole look costs the API server one GET for each claim of the node; a Prepare mends its own claim at once. Ten
 # minutes are a tenth of a request a second from a node of 64 claims.
 _EVERY = 600.0
+# Beside a newer instance: whether it still runs.
+_ASK_AGAIN = 5.0
 
 
 class Verifier:
@@ -38,13 +40,18 @@ class Verifier:
         return bool(self._told)
 
     async def run(self) -> None:
-        """Looks until it is cancelled. The first look is at once, beside serving."""
+        """Looks until it is cancelled. The first look is at once, beside serving.
+
+        Of two instances the newer one looks: what one writes the other might find wanting, if their versions differ.
+        """
         boots = {record.boot_id for record in self._claims.records} - {self._paths.boot_id}
         if boots:
             _LOG.warning("the node has started anew since claims were prepared (boot %s)", ", ".join(sorted(boots)))
         while True:
-            await self.look()
-            await self._world.clock.sleep(_EVERY)
+            leads = self._world.instances.leads
+            if leads:
+                await self.look()
+            await self._world.clock.sleep(_EVERY if leads else _ASK_AGAIN)
 
     async def look(self) -> None:
         """One look at every claim that has a record or a document. What fails is logged, and tried at the next look."""

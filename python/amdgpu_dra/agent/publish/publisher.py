@@ -12,6 +12,7 @@ from amdgpu_dra.core.slices import build_slices, diff_slices
 
 _LOG = logging.getLogger("publish")
 _FIRST_DELAY, _LONGEST_DELAY = 0.5, 60.0
+_ASK_AGAIN = 1.0
 
 
 class Publisher:
@@ -38,6 +39,8 @@ class Publisher:
         self.on_generation: Callable[[], None] = lambda: None
         self.problem = "no inventory has been read yet"
         self.on_synced: Callable[[], None] = lambda: None
+        # Whether it is this instance that publishes.
+        self.leads: Callable[[], bool] = lambda: True
 
     def want(self, devices: tuple[Device, ...], counter_sets: tuple[CounterSet, ...] = ()) -> None:
         """The devices, and their GPUs' counters, that should be published from now on."""
@@ -53,6 +56,7 @@ class Publisher:
         """Works until it is cancelled; what fails is tried again with growing, jittered delays."""
         failures = 0
         while True:
+            await self._wait_for_lead()
             try:
                 version = await self._sync()
                 failures = 0
@@ -65,6 +69,18 @@ class Publisher:
                 _LOG.warning("%s; next try in %.1f s", error, delay)
                 failures += 1
                 await self._clock.sleep(delay)
+
+    async def _wait_for_lead(self) -> None:
+        """Returns when no other instance has the lead: what two versions publish may differ, and the newer one's stays.
+
+        A write that is under way when another takes the lead is refused if that one has written since.
+        """
+        if self.leads():
+            return
+        _LOG.info("another instance of the plugin publishes")
+        while not self.leads():
+            await self._clock.sleep(_ASK_AGAIN)
+        _LOG.info("this instance publishes")
 
     async def _sync(self) -> str:
         """Lists, writes what differs, and gives the version of the list."""

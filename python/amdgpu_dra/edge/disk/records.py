@@ -2,11 +2,12 @@
 
 import logging
 import os
+from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 
 from amdgpu_dra.api.checkpoint import CorruptRecordError, NewerRecordError, Record, decode_record, encode_record
 from amdgpu_dra.api.errors import HostError
-from amdgpu_dra.edge.disk.atomic import drop_temporaries, host_errors, sync_folder, write_file
+from amdgpu_dra.edge.disk.atomic import host_errors, sweep_temporaries, sync_folder, write_file
 
 _LOG = logging.getLogger("disk")
 _END = ".json"
@@ -29,9 +30,11 @@ class RecordFiles:
         """
         found = []
         with self._errors("to read it"):
-            drop_temporaries(self.folder)
             for name in sorted(os.listdir(self.folder)):
-                if name.endswith(_END):
+                # Another instance may drop a record, or set it aside, at any moment.
+                with suppress(FileNotFoundError):
+                    if not name.endswith(_END):
+                        continue
                     with open(f"{self.folder}/{name}", "rb") as file:
                         data = file.read()
                     record = self._decode(name, data)
@@ -56,6 +59,11 @@ class RecordFiles:
                 found=str(error),
                 action="upgrade the driver again, or drain the node before a downgrade",
             ) from error
+
+    def sweep(self, may: Callable[[str], bool]) -> None:
+        """Removes what killed processes left half written of claims (their UIDs) of which `may` is true."""
+        with self._errors("to remove half records"):
+            sweep_temporaries(self.folder, "", _END, may)
 
     def save(self, record: Record) -> None:
         """Keeps a record; on return the disk has it."""
