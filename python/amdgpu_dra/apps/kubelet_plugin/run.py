@@ -18,6 +18,7 @@ from amdgpu_dra.core.gpu import Inventory
 _LOG = logging.getLogger("plugin")
 # Calls in flight get this long at a stop; the pod's own grace period is 30 s.
 _GRACE = 20.0
+_ASK_AGAIN = 0.5
 
 
 class Runner:
@@ -59,10 +60,13 @@ class Runner:
         if held:
             _LOG.info("took over %d claims", len(held))
         await plugin.survey.refresh()
+        plugin.kubelet.sweep()
         await plugin.kubelet.start_dra()
         await plugin.kubelet.start_registration()
         if self._options.healthcheck_port >= 0:
             _LOG.info("health checks on port %d", await plugin.health.start(self._options.healthcheck_port))
+        if not plugin.survey.unknown:
+            plugin.instances.lead()
         _LOG.info("serving %s", plugin.kubelet.sockets.dra)
 
     async def _work(self) -> None:
@@ -79,6 +83,7 @@ class Runner:
                 plugin.verifier.run(),
                 self._reverify(),
                 self._rescan(),
+                self._lead(),
             )
             tasks = [group.create_task(work) for work in works]
             await self._stop.wait()
@@ -89,13 +94,24 @@ class Runner:
                 task.cancel()
             await self._plugin.switcher.close()
 
+    async def _lead(self) -> None:
+        """Takes the lead once every GPU is known: until then what the instance before this one published is better."""
+        plugin = self._plugin
+        while plugin.survey.unknown:
+            await plugin.clock.sleep(_ASK_AGAIN)
+            try:
+                await plugin.survey.refresh()
+            except HostError as error:
+                _LOG.error("%s", error)
+        plugin.instances.lead()
+
     async def _rescan(self) -> None:
         tree, survey = self._plugin.tree, self._plugin.survey
-        seen = await survey.look(tree.fingerprint(frozenset(survey.moving)))
+        seen = await survey.look(tree.fingerprint)
         while True:
             await self._plugin.clock.sleep(self._options.rescan_interval)
             await self._plugin.switcher.look()
-            now = await survey.look(tree.fingerprint(frozenset(survey.moving)))
+            now = await survey.look(tree.fingerprint)
             if now == seen:
                 self._plugin.board.note_look()
                 continue

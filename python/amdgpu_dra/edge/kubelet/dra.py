@@ -1,8 +1,10 @@
 """The DRA service, v1 and v1beta1 by one handler."""
 
+import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -46,6 +48,13 @@ class DraService:
 
     def __init__(self, prepare: Handler, unprepare: Handler) -> None:
         self._prepare, self._unprepare = prepare, unprepare
+        self._running = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def wait_idle(self) -> None:
+        """Returns at a moment at which no call runs."""
+        await self._idle.wait()
 
     def handlers(self) -> "list[grpc.GenericRpcHandler[Any, Any]]":
         """One generic handler for each version of the service."""
@@ -68,10 +77,22 @@ class DraService:
             for name, messages in SERVICES.items()
         ]
 
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        self._running += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._running -= 1
+            if not self._running:
+                self._idle.set()
+
     def _call(self, messages: ModuleType, verb: str, handler: Handler) -> Callable[[Any, Any], Awaitable[Any]]:
         async def call(request: Any, _context: Any) -> Any:
             start = time.perf_counter()
-            answers = await handler((claim.uid, claim.namespace, claim.name) for claim in request.claims)
+            with self._counted():
+                answers = await handler((claim.uid, claim.namespace, claim.name) for claim in request.claims)
             response = getattr(messages, f"Node{verb}ResourcesResponse")()
             for claim in request.claims:
                 _fill(response.claims[claim.uid], answers[claim.uid], with_share=messages is v1)
