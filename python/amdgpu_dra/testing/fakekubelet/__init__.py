@@ -2,7 +2,18 @@
 
 from amdgpu_dra.testing.fakekubelet.cdi import CdiError, resolve
 from amdgpu_dra.testing.fakekubelet.kubelet import FakeKubelet, KubeletError
+from amdgpu_dra.testing.fakekubelet.manager import PluginManager
 from amdgpu_dra.testing.fakekubelet.plugin import Plugin, Setting, start_plugin
 from amdgpu_dra.testing.fakekubelet.program import assemble
 
-__all__ = ["CdiError", "FakeKubelet", "KubeletError", "Plugin", "Setting", "assemble", "resolve", "start_plugin"]
+__all__ = [
+    "CdiError",
+    "FakeKubelet",
+    "KubeletError",
+    "Plugin",
+    "PluginManager",
+    "Setting",
+    "assemble",
+    "resolve",
+    "start_plugin",
+]
