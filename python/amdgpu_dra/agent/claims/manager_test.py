@@ -17,6 +17,7 @@ from amdgpu_dra.testing.fakes import (
     FakeClock,
     FakeEvents,
     FakeGpus,
+    FakeInstances,
     FakeNodes,
     FakeTree,
     MemoryCdi,
@@ -38,10 +39,17 @@ class Node:
     cdi: MemoryCdi = field(default_factory=MemoryCdi)
 
     def __post_init__(self) -> None:
-        clock, survey = FakeClock(), Survey(self.tree)
+        clock, survey = FakeClock(), Survey(self.tree, FakeInstances())
         self.manager = ClaimManager(
             Paths(node="n", dev_root="/dev", boot_id="b"),
-            World(api=self.claims, nodes=self.nodes, store=self.records, cdi=self.cdi, clock=clock),
+            World(
+                api=self.claims,
+                nodes=self.nodes,
+                store=self.records,
+                cdi=self.cdi,
+                clock=clock,
+                instances=FakeInstances(),
+            ),
             survey,
             Switcher(survey, FakeGpus(lambda _: Inventory()), clock, FakeEvents()),
         )

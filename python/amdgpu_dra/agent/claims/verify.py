@@ -21,6 +21,8 @@ _LOG = logging.getLogger("claims")
 EVERY = 600.0
 # While records cannot be read, or a lost claim could not be asked about.
 _SOON = 5.0
+# Beside a newer instance: whether it still runs.
+_ASK_AGAIN = 5.0
 # Findings that leave a claim without its document: its pod has lost its devices, or is about to.
 _WITHDRAWN = frozenset({Reason.CLAIM_QUARANTINED, Reason.MODE_LOST})
 
@@ -56,7 +58,10 @@ class Verifier:
         return sum(finding.reason == Reason.CLAIM_QUARANTINED for finding in self._withdrawn.values())
 
     async def run(self) -> None:
-        """Looks until it is cancelled. The first look is at once, beside serving."""
+        """Looks until it is cancelled. The first look is at once, beside serving.
+
+        Of two instances the newer one looks: what one writes the other might find wanting, if their versions differ.
+        """
         await self._wait_for_records()
         for lost in self._claims.lost:
             text = f"record {lost.file!r} of claim UID {lost.uid} is lost: {lost.why}"
@@ -66,8 +71,15 @@ class Verifier:
         if boots:
             _LOG.warning("the node has started anew since claims were prepared (boot %s)", ", ".join(sorted(boots)))
         while True:
-            await self.look()
-            await self._world.clock.sleep(_SOON if self._waits else EVERY * (0.5 + self._world.clock.jitter()))
+            leads = self._world.instances.leads
+            if leads:
+                await self.look()
+            await self._world.clock.sleep(self._pause(leads=leads))
+
+    def _pause(self, *, leads: bool) -> float:
+        if not leads:
+            return _ASK_AGAIN
+        return _SOON if self._waits else EVERY * (0.5 + self._world.clock.jitter())
 
     async def _wait_for_records(self) -> None:
         while self._claims.not_ready:

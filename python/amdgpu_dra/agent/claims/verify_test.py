@@ -19,6 +19,7 @@ from amdgpu_dra.testing.fakes import (
     FakeClock,
     FakeEvents,
     FakeGpus,
+    FakeInstances,
     FakeNodes,
     FakeTree,
     MemoryCdi,
@@ -62,10 +63,12 @@ class Node:
     def start(self) -> None:
         """A new process on what the old one left."""
         self.left = None
-        clock, survey, self.events = FakeClock(), Survey(self.tree), FakeEvents()
+        clock, survey, self.events = FakeClock(), Survey(self.tree, FakeInstances()), FakeEvents()
         self.clock = clock
         paths = Paths(node="n", dev_root="/dev", boot_id="b")
-        world = World(api=self.claims, nodes=self.nodes, store=self.records, cdi=self.cdi, clock=clock)
+        world = World(
+            api=self.claims, nodes=self.nodes, store=self.records, cdi=self.cdi, clock=clock, instances=FakeInstances()
+        )
         switcher = Switcher(survey, FakeGpus(lambda _: Inventory()), clock, self.events)
         self.manager = ClaimManager(paths, world, survey, switcher)
         self.verifier = Verifier(paths, world, survey, self.manager, self.events)

@@ -6,6 +6,7 @@ Every flag is read from the environment too; the command line wins.
 
 import argparse
 import difflib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Never
@@ -44,6 +45,7 @@ class Options:
     cdi_root: str
     kubelet_registrar_directory_path: str
     kubelet_plugins_directory_path: str
+    pod_uid: str
     kubeconfig: str
     sysfs_root: str
     dev_root: str
@@ -91,6 +93,12 @@ def _absolute(text: str) -> str:
     if not text.startswith("/"):
         raise ValueError("an absolute path")
     return text.rstrip("/") or "/"
+
+
+def _pod_uid(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]{0,63}", text):
+        raise ValueError("the UID of a pod")
+    return text
 
 
 def _format(text: str) -> str:
@@ -142,6 +150,14 @@ FLAGS = (
         read=_absolute,
         default="/var/lib/kubelet/plugins",
         help="the kubelet's folder of plugins; socket and claim records lie in gpu.amd.com below it",
+    ),
+    Flag(
+        name="pod-uid",
+        env="POD_UID",
+        read=_pod_uid,
+        default="",
+        help="UID of this pod: the sockets are named by it, so that during a rolling update a new pod serves beside an "
+        "old one; for kubelets from 1.33 on. Empty: one name for all, and a new process takes the place of an old one",
     ),
     Flag(
         name="kubeconfig",
