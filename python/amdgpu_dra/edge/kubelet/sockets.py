@@ -15,6 +15,7 @@ from amdgpu_dra.api.errors import UsageError
 
 # sun_path has 108 bytes with its end.
 _LONGEST_PATH = 107
+_SHORT = ".s"
 _DRA = re.compile(r"dra(?:-(?P<uid>.+))?\.sock")
 
 
@@ -67,8 +68,13 @@ def _short(text: str, size: int) -> str:
 
 
 def temporary_path(path: str, driver: str) -> str:
-    """Where a socket is made before it is renamed to `path`. The kubelet passes over names that begin with a dot."""
-    return f"{os.path.dirname(path)}/.{driver}.{secrets.token_hex(2)}"
+    """Where a socket is made before it is renamed to `path`, by a name that is no longer than that one's.
+
+    The kubelet passes over names that begin with a dot.
+    """
+    folder, name = os.path.split(path)
+    made = f".{driver}.{secrets.token_hex(2)}"
+    return f"{folder}/{made if len(made) <= len(name) else _SHORT + secrets.token_hex(2)}"
 
 
 def find_stale(driver: str, *, plugins: str, registrar: str) -> Iterator[str]:
@@ -79,8 +85,9 @@ def find_stale(driver: str, *, plugins: str, registrar: str) -> Iterator[str]:
             # That of the service last: it is by this one that those of the registration are found.
             paths = [f"{registrar}/{item}" for item in _registrations(driver, match["uid"] or "")]
             yield from filter(_is_stale, [*paths, f"{folder}/{name}"])
-    for place in (folder, registrar):
-        names = (name for name in _names(place) if name.startswith(f".{driver}."))
+    # The short name is for the folder that is ours alone.
+    for place, starts in ((folder, (f".{driver}.", _SHORT)), (registrar, (f".{driver}.",))):
+        names = (name for name in _names(place) if name.startswith(starts))
         yield from filter(_is_stale, (f"{place}/{name}" for name in names))
 
 

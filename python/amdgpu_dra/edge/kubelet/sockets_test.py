@@ -85,11 +85,13 @@ def test_only_sockets_of_ours_on_which_nobody_listens_are_stale(tmp_path: Path) 
         _listen(folder / "dra.sock", alive=False),
         _listen(registrar / f"{DRIVER}-reg.sock", alive=False),
         _listen(registrar / f".{DRIVER}.12ab", alive=False),
+        _listen(folder / ".s12ab", alive=False),
     ]
     kept = [
         _listen(folder / "dra-alive.sock", alive=True),
         _listen(registrar / f"{DRIVER}-alive-reg.sock", alive=True),
         _listen(registrar / "other.example.com-reg.sock", alive=False),
+        _listen(registrar / ".s12ab", alive=False),
         _listen(registrar / f"{DRIVER}-x.example.com-reg.sock", alive=False),
     ]
     (folder / "dra-file.sock").write_text("")
