@@ -6,7 +6,7 @@ can never change the sum.
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 __all__ = ["CorruptRecordError", "HeldDevice", "NewerRecordError", "Record", "State", "decode_record", "encode_record"]
@@ -47,6 +47,10 @@ class Record:
     devices: tuple[HeldDevice, ...]
 
 
+# Made once: `json.dumps` makes one for each call that has settings, and `asdict` copies what nobody changes.
+_ENCODER = json.JSONEncoder(separators=(",", ":"), sort_keys=True)
+
+
 class CorruptRecordError(ValueError):
     """The bytes are not what was written."""
 
@@ -55,9 +59,14 @@ class NewerRecordError(ValueError):
     """A newer driver wrote it, in a form that this one does not know."""
 
 
+def _fields(record: Record) -> dict[str, Any]:
+    found = {name: getattr(record, name) for name in Record.__slots__}
+    return found | {"devices": [{name: getattr(d, name) for name in HeldDevice.__slots__} for d in record.devices]}
+
+
 def encode_record(record: Record) -> bytes:
     """The bytes of a record's file."""
-    body = json.dumps({"version": VERSION, **asdict(record)}, separators=(",", ":"), sort_keys=True).encode()
+    body = _ENCODER.encode({"version": VERSION, **_fields(record)}).encode()
     return body + b"\n" + hashlib.sha256(body).hexdigest().encode() + b"\n"
 
 
