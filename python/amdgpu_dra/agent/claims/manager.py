@@ -379,7 +379,7 @@ class ClaimManager:
         self, effects: tuple[Effect, ...], record: Record | None, plan: Plan | None, *, uid: str = ""
     ) -> None:
         """Does the effects in one go of a thread, and keeps the outcome in memory even if the caller has gone."""
-        work = asyncio.ensure_future(asyncio.to_thread(self._do_all, effects, record, plan, uid))
+        work = asyncio.get_running_loop().run_in_executor(None, self._do_all, effects, record, plan, uid)
         try:
             await asyncio.shield(work)
         except asyncio.CancelledError:

@@ -11,6 +11,8 @@ from aiohttp import web
 type Key = tuple[str, str, str]
 """Resource, namespace, name."""
 
+_NAMESPACE = {"kind": "Namespace", "metadata": {"name": "default", "uid": "default", "resourceVersion": "1"}}
+
 
 def write_kubeconfig(path: Path, address: str, token: str = "") -> None:
     """Credentials for an API server on this machine."""
@@ -36,7 +38,7 @@ class FakeApi:
     """Objects of nodes, resourceslices and resourceclaims, over HTTP on this machine."""
 
     def __init__(self) -> None:
-        self._objects: dict[Key, dict[str, Any]] = {}
+        self._objects: dict[Key, dict[str, Any]] = {("namespaces", "", "default"): _NAMESPACE}
         self._events: list[tuple[int, str, str, dict[str, Any]]] = []
         self._version = 1
         self._changed = asyncio.Condition()
@@ -93,7 +95,7 @@ class FakeApi:
             return web.json_response({"gitVersion": self.version})
         parts = request.path.strip("/").split("/")
         rest = parts[2:] if parts[0] == "api" else parts[3:]
-        namespace = rest[1] if rest and rest[0] == "namespaces" else ""
+        namespace = rest[1] if rest[:1] == ["namespaces"] and len(rest) > 2 else ""
         rest = rest[2:] if namespace else rest
         if not rest:
             return _status(404, "no such path")
