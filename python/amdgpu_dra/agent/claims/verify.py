@@ -18,7 +18,7 @@ _LOG = logging.getLogger("claims")
 # A whole look costs the API server one GET for each claim of the node; a Prepare mends its own claim at once. Ten
 # minutes are a tenth of a request a second from a node of 64 claims.
 _EVERY = 600.0
-# While records cannot be read, or a lost claim could not be asked about.
+# While records cannot be read, or a lost claim could not be asked about or made anew.
 _SOON = 5.0
 
 
@@ -52,7 +52,7 @@ class Verifier:
             _LOG.warning("the node has started anew since claims were prepared (boot %s)", ", ".join(sorted(boots)))
         while True:
             await self.look()
-            await self._world.clock.sleep(_SOON if self._waits else _EVERY)
+            await self._world.clock.sleep(_SOON if self._waits or self._claims.blind else _EVERY)
 
     async def _wait_for_records(self) -> None:
         while self._claims.not_ready:
@@ -107,7 +107,8 @@ class Verifier:
         mended = [
             await self._look_at(claim.uid, (claim.namespace, claim.name), (True, claim), listing) for claim in found
         ]
-        self._claims.blind = False
+        # What cannot be written down now holds its devices for nobody: it is tried again before others are served.
+        self._claims.blind = not all(mended)
         gone = missing.uids - {claim.uid for claim in found}
         mended += [await self._look_at(uid, None, (True, None), listing) for uid in sorted(gone)]
         if all(mended):
