@@ -19,7 +19,7 @@ _LOG = logging.getLogger("claims")
 # A whole look costs the API server one GET for each claim of the node; a Prepare mends its own claim at once. Ten
 # minutes are a tenth of a request a second from a node of 64 claims.
 EVERY = 600.0
-# While records cannot be read, or a lost claim could not be asked about.
+# While records cannot be read, or a lost claim could not be asked about or made anew.
 _SOON = 5.0
 # Beside a newer instance: whether it still runs.
 _ASK_AGAIN = 5.0
@@ -79,7 +79,7 @@ class Verifier:
     def _pause(self, *, leads: bool) -> float:
         if not leads:
             return _ASK_AGAIN
-        return _SOON if self._waits else EVERY * (0.5 + self._world.clock.jitter())
+        return _SOON if self._waits or self._claims.blind else EVERY * (0.5 + self._world.clock.jitter())
 
     async def _wait_for_records(self) -> None:
         while self._claims.not_ready:
@@ -155,7 +155,8 @@ class Verifier:
         mended = [
             await self._look_at(claim.uid, (claim.namespace, claim.name), (True, claim), listing) for claim in found
         ]
-        self._claims.blind = False
+        # What cannot be written down now holds its devices for nobody: it is tried again before others are served.
+        self._claims.blind = not all(mended)
         gone = missing.uids - {claim.uid for claim in found}
         mended += [await self._look_at(uid, None, (True, None), listing) for uid in sorted(gone)]
         if all(mended):

@@ -504,3 +504,44 @@ def test_a_crash_within_a_search_forgets_nothing() -> None:
 
         assert node.records.kept == before.records.kept
         assert node.cdi.documents == before.cdi.documents
+
+
+def test_a_lost_claim_that_cannot_be_written_down_keeps_others_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its devices would be nobody's otherwise; as soon as the disk takes it, others are served."""
+    node = Node()
+    node.cdi.documents.pop("a")
+    _corrupt(node, "a")
+    node.start()
+    _thief(node, "gpu-0000-46-00-0")
+
+    def full() -> None:
+        raise HostError("records", expected="to write", found="No space left on device", action="free space")
+
+    monkeypatch.setattr(node.records, "before", full)
+    _run(node, 2)
+    assert node.clock.waits == [5.0, 5.0]
+    assert "whose records were lost" in _prepare(node, "thief")
+    monkeypatch.undo()
+    _run(node, 3)
+    assert set(node.records.kept) == {"a", "b"}
+    assert _prepare(node, "thief") == ""
+
+
+def test_a_tree_that_cannot_be_read_puts_a_search_off_by_seconds() -> None:
+    """As before amdgpu is loaded: others wait for the search, so it is tried again soon."""
+    node = Node()
+    node.cdi.documents.pop("a")
+    _corrupt(node, "a")
+    node.start()
+    read = node.tree.read_inventory
+
+    async def fail(*, without_modes: frozenset[PciAddress] = frozenset()) -> Inventory:
+        raise HostError("sysfs", expected="a tree", found=f"none {without_modes}", action="mount it")
+
+    node.tree.read_inventory = fail  # type: ignore[method-assign]
+    _run(node, 1)
+    node.tree.read_inventory = read  # type: ignore[method-assign]
+    _run(node, 2)
+
+    assert node.clock.waits[0] == 5.0
+    assert set(node.records.kept) == {"a", "b"}
