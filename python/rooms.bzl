@@ -51,6 +51,7 @@ PACKAGES = [
     "//python/amdgpu_dra/testing/bench",
     "//python/amdgpu_dra/testing/bench_allocate",
     "//python/amdgpu_dra/testing/cluster",
+    "//python/amdgpu_dra/testing/crash",
     "//python/amdgpu_dra/testing/cutfs",
     "//python/amdgpu_dra/testing/demo",
     "//python/amdgpu_dra/testing/fakeapi",

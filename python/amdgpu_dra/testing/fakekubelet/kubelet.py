@@ -14,6 +14,8 @@ from kubelet.pluginregistration.v1 import registration_pb2, registration_pb2_grp
 
 _KNOWN = ("v1.DRAPlugin", "v1beta1.DRAPlugin")
 _CALL_SECONDS = 45
+# A socket that a killed plugin left is dialled until the next one listens there; not only once a second.
+_DIAL = [("grpc.initial_reconnect_backoff_ms", 20), ("grpc.max_reconnect_backoff_ms", 200)]
 _HEALTH: dict[str, ModuleType] = {"v1": health_pb2, "v1alpha1": health_v1alpha1}
 
 
@@ -40,7 +42,7 @@ class FakeKubelet:
         async with asyncio.timeout(seconds):
             while not path.exists():
                 await asyncio.sleep(0.005)
-        async with grpc.aio.insecure_channel(f"unix:{path}") as channel:
+        async with grpc.aio.insecure_channel(f"unix:{path}", options=_DIAL) as channel:
             stub = registration_pb2_grpc.RegistrationStub(channel)  # type: ignore[no-untyped-call]
             info = await stub.GetInfo(registration_pb2.InfoRequest(), timeout=seconds, wait_for_ready=True)
             if info.type != "DRAPlugin" or not set(info.supported_versions) & set(_KNOWN):
@@ -53,7 +55,7 @@ class FakeKubelet:
         """Opens the one connection to the plugin."""
         await self.close()
         self.endpoint = endpoint
-        self._channel = grpc.aio.insecure_channel(f"unix:{endpoint}")
+        self._channel = grpc.aio.insecure_channel(f"unix:{endpoint}", options=_DIAL)
         self._stub = dra_pb2_grpc.DRAPluginStub(self._channel)  # type: ignore[no-untyped-call]
 
     async def prepare(self, *claims: dict[str, Any]) -> dict[str, Any]:
