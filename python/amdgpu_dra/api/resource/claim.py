@@ -58,7 +58,7 @@ def decode_claim(raw: Mapping[str, Any]) -> Claim:
     devices = _mapping(_mapping(status, "allocation"), "devices")
     results = None
     if status.get("allocation") is not None:
-        results = tuple(_result(item, i) for i, item in enumerate(devices.get("results") or []))
+        results = tuple(_result(item, i) for i, item in enumerate(_list(devices, "results")))
     return Claim(
         namespace=str(metadata.get("namespace", "")),
         name=str(metadata.get("name", "")),
@@ -66,7 +66,7 @@ def decode_claim(raw: Mapping[str, Any]) -> Claim:
         results=results,
         configs=tuple(
             _config(item, f"status.allocation.devices.config[{i}]")
-            for i, item in enumerate(devices.get("config") or [])
+            for i, item in enumerate(_list(devices, "config"))
             if isinstance(item, Mapping)
         ),
         reserved=bool(status.get("reservedFor")),
@@ -80,6 +80,13 @@ def _mapping(raw: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return value
 
 
+def _list(raw: Mapping[str, Any], name: str) -> list[Any]:
+    value = raw.get(name) or []
+    if not isinstance(value, list):
+        raise ValueError(f"{name}: expected a list, found {value!r}")  # noqa: TRY004
+    return value
+
+
 def _result(item: object, position: int) -> DeviceResult:
     path = f"status.allocation.devices.results[{position}]"
     if not isinstance(item, Mapping):
@@ -87,6 +94,8 @@ def _result(item: object, position: int) -> DeviceResult:
     for name in ("request", "driver", "pool", "device"):
         if not isinstance(item.get(name), str) or not item[name]:
             raise ValueError(f"{path}.{name}: expected a text, found {item.get(name)!r}")
+    if not isinstance(item.get("shareID"), str | None):
+        raise ValueError(f"{path}.shareID: expected a text, found {item['shareID']!r}")  # noqa: TRY004
     return DeviceResult(
         request=item["request"],
         driver=item["driver"],
@@ -98,9 +107,9 @@ def _result(item: object, position: int) -> DeviceResult:
 
 
 def _config(item: Mapping[str, Any], path: str) -> OpaqueConfig:
-    opaque = item.get("opaque") or {}
+    opaque = _mapping(item, "opaque")
     return OpaqueConfig(
-        requests=tuple(item.get("requests") or ()),
+        requests=tuple(map(str, _list(item, "requests"))),
         driver=str(opaque.get("driver", "")),
         parameters=opaque.get("parameters"),
         from_class=item.get("source") == "FromClass",

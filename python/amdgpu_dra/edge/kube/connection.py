@@ -51,11 +51,13 @@ class Connection:
                 else:
                     config.load_incluster_config(client_configuration=configuration)
                 self._rest = rest(configuration)
-            except (config.ConfigException, OSError, ValueError, TypeError) as error:
+            # The client gives what is wrong with a file no name of its own: a parser's errors, or what comes of
+            # a list where it looks for a mapping.
+            except Exception as error:
                 raise UsageError(
                     f"kubeconfig {self._kubeconfig}" if self._kubeconfig else "credentials of the pod",
                     expected="credentials for the API server",
-                    found=str(error),
+                    found=str(error) or type(error).__name__,
                     action="name a kubeconfig by --kubeconfig, or run in a pod with a service account",
                 ) from error
             self._configuration = configuration
@@ -73,8 +75,7 @@ class Connection:
         data = await self._read(response.read())
         if response.status >= 300:  # noqa: PLR2004
             raise _status_error(response.status, data)
-        found: dict[str, Any] = json.loads(data)
-        return found
+        return _decode(path, data)
 
     async def stream(self, path: str, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
         """Each event of a watch, until the server ends it. Raises as `request` does."""
@@ -84,7 +85,7 @@ class Connection:
             raise _status_error(response.status, await self._read(response.read()))
         try:
             while line := await self._read(response.response.content.readline()):
-                yield json.loads(line)
+                yield _decode(path, line)
         finally:
             response.response.close()
 
@@ -135,10 +136,33 @@ def _import_client() -> tuple[Any, Any, Any]:
     return RESTClientObject, configuration, config
 
 
+def _decode(path: str, data: bytes) -> dict[str, Any]:
+    """An object of the API; NotReadyError if it is none, as where a proxy answers in the server's place."""
+    try:
+        found = json.loads(data)
+        if b"\\ud" in data.lower():
+            # Half of a surrogate pair passes for a text, and could be told to nobody.
+            json.dumps(found, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise _no_object(path, data, f" ({type(error).__name__})") from error
+    if not isinstance(found, dict):
+        raise _no_object(path, data, "")
+    return found
+
+
+def _no_object(path: str, data: bytes, why: str) -> NotReadyError:
+    return NotReadyError(
+        f"API server, {path}",
+        expected="an object in JSON",
+        found=f"{data[:80]!r}{why}",
+        action="it is asked again; if this lasts, look at what stands between this node and the API server",
+    )
+
+
 def _status_error(code: int, data: bytes) -> StatusError:
     """A Status object's message, or the beginning of whatever came."""
     try:
         message = str(json.loads(data).get("message") or data[:200].decode("utf-8", "replace"))
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         message = data[:200].decode("utf-8", "replace")
-    return StatusError(code, message)
+    return StatusError(code, message.encode("utf-8", "backslashreplace").decode())
