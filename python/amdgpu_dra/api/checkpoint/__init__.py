@@ -74,29 +74,44 @@ def decode_record(data: bytes) -> Record:
     try:
         raw = json.loads(body)
         version = raw["version"]
-        if version != VERSION:
-            raise NewerRecordError(f"expected version {VERSION}, found {version!r}")
-        return _record(raw)
-    except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        if version == VERSION:
+            return _record(raw)
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise CorruptRecordError(f"not the fields of a record: {error!r}") from error
+    raise NewerRecordError(f"expected version {VERSION}, found {version!r}")
 
 
 def _record(raw: dict[str, Any]) -> Record:
+    if raw["state"] not in (State.PREPARING, State.READY, State.UNPREPARING):
+        raise TypeError(f"state: expected one of a claim that is kept, found {raw['state']!r}")
     return Record(
-        uid=raw["uid"],
-        namespace=raw["namespace"],
-        name=raw["name"],
+        uid=_text(raw, "uid"),
+        namespace=_text(raw, "namespace"),
+        name=_text(raw, "name"),
         state=raw["state"],
-        boot_id=raw["boot_id"],
+        boot_id=_text(raw, "boot_id"),
         devices=tuple(
             HeldDevice(
-                request=item["request"],
-                pool=item["pool"],
-                device=item["device"],
-                admin_access=item["admin_access"],
-                share_id=item["share_id"],
-                unique_id=item["unique_id"],
+                request=_text(item, "request"),
+                pool=_text(item, "pool"),
+                device=_text(item, "device"),
+                admin_access=item["admin_access"] is True,
+                share_id=_find_text(item, "share_id"),
+                unique_id=_find_text(item, "unique_id"),
             )
             for item in raw["devices"]
         ),
     )
+
+
+def _text(raw: dict[str, Any], name: str) -> str:
+    value = raw[name]
+    if not isinstance(value, str):
+        raise TypeError(f"{name}: expected a text, found {value!r}")
+    # Half of a surrogate pair is no text: it could be told to nobody.
+    value.encode()
+    return value
+
+
+def _find_text(raw: dict[str, Any], name: str) -> str | None:
+    return None if raw[name] is None else _text(raw, name)

@@ -74,6 +74,16 @@ def test_a_corrupt_record_is_set_aside_and_harms_no_other(tmp_path: Path) -> Non
     assert store.load() == [_record("b")]
 
 
+def test_a_record_under_another_claims_name_is_set_aside(tmp_path: Path) -> None:
+    """Nothing is ever saved or removed by a name that stands in a file and is not its own."""
+    store = RecordFiles(str(tmp_path))
+    store.save(_record("a"))
+    (tmp_path / "b.json").write_bytes((tmp_path / "a.json").read_bytes())
+
+    assert store.load() == [_record("a")]
+    assert (tmp_path / "b.json.corrupt").exists()
+
+
 def test_documents_of_others_are_left_alone(tmp_path: Path) -> None:
     """Files of other drivers are neither listed nor removed, nor do they disturb."""
     (tmp_path / "vendor.example.org-x.json").write_text("{}")

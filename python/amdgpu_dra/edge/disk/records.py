@@ -41,7 +41,7 @@ class RecordFiles:
 
     def _decode(self, name: str, data: bytes) -> Record | None:
         try:
-            return decode_record(data)
+            return _of_its_name(name, decode_record(data))
         except CorruptRecordError as error:
             aside = f"{self.folder}/{name}.corrupt"
             os.rename(f"{self.folder}/{name}", aside)
@@ -71,3 +71,10 @@ class RecordFiles:
 
     def _errors(self, expected: str) -> AbstractContextManager[None]:
         return host_errors(f"claim records {self.folder}", expected)
+
+
+def _of_its_name(name: str, record: Record) -> Record:
+    """The record, if the file's name is its claim's; it would be saved and dropped under another name."""
+    if f"{record.uid}{_END}" != name:
+        raise CorruptRecordError(f"it is the record of claim UID {record.uid!r}")
+    return record
