@@ -10,8 +10,8 @@ from amdgpu_dra.agent.claims.survey import Survey
 from amdgpu_dra.agent.claims.switcher import Switcher
 from amdgpu_dra.agent.claims.turns import Turns
 from amdgpu_dra.agent.ports import CdiFolder, ClaimApi, Clock, DeviceNodes, RecordStore
-from amdgpu_dra.api.checkpoint import Record, State
-from amdgpu_dra.api.errors import ClaimError, DriverError, HostError
+from amdgpu_dra.api.checkpoint import HeldDevice, Record, State
+from amdgpu_dra.api.errors import ClaimError, DriverError, HostError, NotReadyError
 from amdgpu_dra.core.claims import (
     Effect,
     Event,
@@ -19,6 +19,7 @@ from amdgpu_dra.core.claims import (
     Holdings,
     Plan,
     PlannedDevice,
+    devices_in,
     effects_of,
     find_switches,
     plan_claim,
@@ -82,6 +83,8 @@ class ClaimManager:
         self._api, self._nodes, self._store, self._cdi = world.api, world.nodes, world.store, world.cdi
         self._clock = world.clock
         self._held = Holdings()
+        # Claims that have a document and no record, until it is known what they are.
+        self._orphans = Holdings()
         self._turns = Turns()
         switcher.is_free = self._is_free
 
@@ -91,7 +94,20 @@ class ClaimManager:
     def load(self) -> list[Record]:
         """Takes over what an earlier process kept; call it once, before serving. Raises HostError."""
         self._held = Holdings(self._store.load())
+        for uid in self._cdi.claims():
+            if uid not in self._held:
+                self._note_orphan(uid)
         return list(self._held)
+
+    def _note_orphan(self, uid: str) -> None:
+        """A record was lost, and the pod of its claim may run: nobody else gets its devices before that is known."""
+        try:
+            document = self._cdi.read(uid) or b""
+        except HostError as error:
+            _LOG.error("document of claim UID %s: %s", uid, error)
+            return
+        devices = tuple(HeldDevice(request="", pool="", device=name) for name in devices_in(uid, document))
+        self._orphans.put(Record(uid=uid, namespace="", name="", state=State.READY, boot_id="", devices=devices))
 
     @property
     def records(self) -> list[Record]:
@@ -187,6 +203,14 @@ class ClaimManager:
                 + _modes(device, other),
                 action="wait until the pods of that claim are gone; if that claim no longer exists, restart the plugin",
             )
+        orphan = self._orphans.find_conflict(record)
+        if orphan is not None:
+            raise NotReadyError(
+                f"claim {ref.namespace}/{ref.name}",
+                expected=f"device {orphan[0]} to be free",
+                found=f"a CDI document for claim UID {orphan[1].uid}, whose record was lost",
+                action="it is asked about at the API server, and this claim is tried again; see the plugin's log",
+            )
         # Held from here on, with no wait since the check: a second claim on its device meets it.
         self._held.put(record)
         return record, listing
@@ -280,6 +304,7 @@ class ClaimManager:
                 self._cdi.write(uid, _need(plan).spec)
             case Effect.DROP_CDI:
                 self._cdi.remove(uid)
+                self._orphans.drop(uid)
             case Effect.DROP_RECORD:
                 self._store.drop(uid)
                 self._held.drop(uid)
@@ -288,6 +313,7 @@ class ClaimManager:
         kept = replace(record, state=state)
         self._store.save(kept)
         self._held.put(kept)
+        self._orphans.drop(record.uid)
 
 
 _STATES = {

@@ -62,6 +62,9 @@ class Verifier:
                 await self._look_at(uid, names.get(uid) or await self._name_in_document(uid), listing)
             except DriverError as error:
                 _LOG.error("claim UID %s is not verified: %s", uid, error)
+            except Exception:  # noqa: BLE001 - see below
+                # One claim's defect is no reason to leave the others unmended, nor to end the process.
+                _LOG.exception("claim UID %s is not verified", uid)
 
     async def _look_at(self, uid: str, name: tuple[str, str] | None, listing: Listing) -> None:
         # The API server may take its time: it is asked outside of the claim's turn. A UID that is gone stays gone.

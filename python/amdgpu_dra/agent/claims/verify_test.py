@@ -162,6 +162,26 @@ def test_one_claim_that_cannot_be_mended_harms_no_other() -> None:
     assert set(node.cdi.documents) == {"b"}
 
 
+def test_a_defect_in_one_claims_look_ends_no_other(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is in the log with its traceback, and the next claim is mended all the same."""
+    node = Node()
+    node.cdi.documents.clear()
+    read = node.cdi.read
+
+    def broken(uid: str) -> bytes | None:
+        if uid == "a":
+            raise RecursionError
+        return read(uid)
+
+    monkeypatch.setattr(node.cdi, "read", broken)
+
+    assert node.look() == [Reason.DOCUMENT_REWRITTEN]
+    assert set(node.cdi.documents) == {"b"}
+    assert "claim UID a is not verified" in caplog.text
+
+
 def test_a_new_boot_is_told_and_looks_go_on(caplog: pytest.LogCaptureFixture) -> None:
     """Records of another boot are named in the log; the next look comes after ten minutes, not before."""
     node = Node()
@@ -217,3 +237,18 @@ def test_a_crash_within_a_repair_converges() -> None:
     ends = [story(kill_after) for kill_after in range(8)]
     assert ends == [story(None)] * 8
     assert set(ends[0][0]) == ends[0][1] == {"a"}
+
+
+def test_a_device_of_a_lost_record_is_nobodys_until_it_is_known() -> None:
+    """Before the first look another claim is refused for now; once the lost claim is gone it may have the device."""
+    node = Node()
+    node.records.kept.pop("a")
+    node.start()
+    thief = DeviceResult(request="r", driver="gpu.amd.com", pool="n", device=f"{FIRST}")
+    node.claims.add(Claim(namespace="ns", name="t", uid="t", results=(thief,)))
+    ref = ClaimRef("t", "ns", "t")
+    assert "claim UID a, whose record was lost" in asyncio.run(node.manager.prepare([ref]))["t"].error
+
+    del node.claims.claims["ns", "a"]
+    assert node.look() == [Reason.DOCUMENT_REMOVED]
+    assert asyncio.run(node.manager.prepare([ref]))["t"].error == ""

@@ -7,7 +7,7 @@ from amdgpu_dra.core.claims.diagram import draw_states
 from amdgpu_dra.core.claims.guard import Holdings, split_name
 from amdgpu_dra.core.claims.plan import Plan, PlannedDevice, find_switch, find_switches, plan_claim, plan_record
 from amdgpu_dra.core.claims.table import TABLE, Effect, Event, effects_of
-from amdgpu_dra.core.claims.verify import Finding, Here, Seen, judge, name_in
+from amdgpu_dra.core.claims.verify import Finding, Here, Seen, devices_in, judge, name_in
 
 __all__ = [
     "TABLE",
@@ -19,6 +19,7 @@ __all__ = [
     "Plan",
     "PlannedDevice",
     "Seen",
+    "devices_in",
     "draw_states",
     "effects_of",
     "find_switch",

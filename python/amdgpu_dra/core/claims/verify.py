@@ -4,8 +4,10 @@ A decision for one claim at a time, so that it can be made and carried out withi
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from amdgpu_dra.api.checkpoint import Record, State
 from amdgpu_dra.api.errors import DriverError
@@ -17,6 +19,12 @@ from amdgpu_dra.core.claims.plan import Plan, find_switches, plan_claim, plan_re
 from amdgpu_dra.core.claims.table import Effect, Event, effects_of
 from amdgpu_dra.core.devices import Listing
 from amdgpu_dra.core.slices import DRIVER
+
+# Of an object of the API; what a document says goes into a request.
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+
+# A device, and its position where it stands in the claim twice.
+_DEVICE = re.compile(r"(gpu(?:-[0-9a-f]+){4}(?:-[a-z]+-[0-9]+)?)(?:-[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,11 +151,27 @@ def _rebuild(uid: str, claim: Claim, here: Here) -> Finding:
     return Finding(reason=Reason.RECORD_REBUILT, detail=detail, effects=effects, record=record, plan=plan)
 
 
+def devices_in(uid: str, document: bytes) -> tuple[str, ...]:
+    """Names of the devices in the document of a claim; none where it is not one of ours."""
+    try:
+        raw = json.loads(document)
+    except (ValueError, RecursionError):
+        return ()
+    devices = raw.get("devices") if isinstance(raw, Mapping) else None
+    names = [str(device.get("name")) for device in devices if isinstance(device, Mapping)] if _is_list(devices) else []
+    found = (_DEVICE.fullmatch(name.removeprefix(f"{uid}-")) for name in names)
+    return tuple(match[1] for match in found if match is not None)
+
+
+def _is_list(value: object) -> TypeGuard[list[object]]:
+    return isinstance(value, list)
+
+
 def name_in(document: bytes) -> tuple[str, str] | None:
     """Namespace and name of the claim whose document this is, from the variables of its devices; None if none says."""
     try:
         raw = json.loads(document)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     devices = raw.get("devices") if isinstance(raw, Mapping) else None
     for device in devices if isinstance(devices, list) else []:
@@ -155,6 +179,6 @@ def name_in(document: bytes) -> tuple[str, str] | None:
         env = edits.get("env") if isinstance(edits, Mapping) else None
         for word in " ".join(map(str, env if isinstance(env, list) else [])).split():
             namespace, slash, name = word.removeprefix("claim=").partition("/")
-            if word.startswith("claim=") and slash and namespace and name:
+            if word.startswith("claim=") and slash and _NAME.fullmatch(namespace) and _NAME.fullmatch(name):
                 return namespace, name
     return None
