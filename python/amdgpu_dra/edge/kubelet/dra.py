@@ -73,8 +73,9 @@ class DraService:
             start = time.perf_counter()
             answers = await handler((claim.uid, claim.namespace, claim.name) for claim in request.claims)
             response = getattr(messages, f"Node{verb}ResourcesResponse")()
-            for claim in request.claims:
-                _fill(response.claims[claim.uid], answers[claim.uid], with_share=messages is v1)
+            # By answers: a claim that stands twice in a batch has one.
+            for uid, answer in answers.items():
+                _fill(response.claims[uid], answer, with_share=messages is v1)
             _log(verb, request, answers, time.perf_counter() - start)
             return response
 
