@@ -10,7 +10,7 @@ from typing import Any
 
 from amdgpu_dra.core.gpu import Inventory, PciAddress, parse
 from amdgpu_dra.core.switch import KfdProcess, Outcome
-from amdgpu_dra.edge.sysfs import ModeFiles, fingerprint, read_generation, read_tree
+from amdgpu_dra.edge.sysfs import ModeFiles, find_load, fingerprint, read_generation, read_tree
 
 
 class SystemClock:
@@ -39,17 +39,25 @@ class SysfsTree:
 
     def __init__(self, root: str) -> None:
         self.root = root
+        self._load: int | None = None
 
     async def read_inventory(self, *, without_modes: frozenset[PciAddress] = frozenset()) -> Inventory:
         """The inventory now. Raises HostError."""
         return await asyncio.to_thread(self._read, {str(address) for address in without_modes})
 
     def _read(self, without_modes: set[str]) -> Inventory:
+        self._load = find_load(self.root)
         return parse(read_tree(self.root, without_modes=without_modes))
 
     async def find_generation(self) -> int | None:
-        """KFD's count of nodes that came and went."""
-        return await asyncio.to_thread(read_generation, self.root)
+        """KFD's count of nodes that came and went; one that never was if amdgpu has been loaded since the last reading.
+
+        A driver that was loaded anew may have come to the same count, with other minors.
+        """
+        return await asyncio.to_thread(self._generation)
+
+    def _generation(self) -> int | None:
+        return read_generation(self.root) if find_load(self.root) == self._load else -1
 
     async def fingerprint(self, without_modes: frozenset[PciAddress]) -> tuple[str, ...]:
         """Changes when a GPU comes, goes or changes its mode; cheap."""

@@ -129,13 +129,21 @@ def read_generation(root: str) -> int | None:
         return None
 
 
+def find_load(root: str) -> int | None:
+    """Differs after each load of amdgpu, whose files are made anew, also where they say the same as before."""
+    try:
+        return os.stat(f"{root}/{paths.GENERATION}").st_ino
+    except OSError:
+        return None
+
+
 def fingerprint(root: str, without_modes: Collection[str] = ()) -> tuple[str, ...]:
     """A few small files that differ whenever a GPU comes, goes or changes its mode; costs some 20 reads on 8 GPUs.
 
     KFD's generation rises with every node that is added or removed; no event is sent for a change of mode.
     """
     try:
-        return _fingerprint(_Tree(root.rstrip("/") or "/"), without_modes)
+        return (str(find_load(root)), *_fingerprint(_Tree(root.rstrip("/") or "/"), without_modes))
     except HostError as error:
         # Differs from that of every tree, so that the next look at the tree says what is wrong.
         return (str(error),)
