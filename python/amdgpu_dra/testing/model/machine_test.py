@@ -13,7 +13,7 @@ from amdgpu_dra.edge.disk import CdiDirectory, RecordFiles
 from amdgpu_dra.testing.model.machine import FIRST, SECOND, TOTAL, NodeMachine
 
 TestNode = NodeMachine.TestCase
-TestNode.settings = settings(max_examples=130, stateful_step_count=40, deadline=None)
+TestNode.settings = settings(max_examples=220, stateful_step_count=40, deadline=None)
 
 
 @contextmanager
