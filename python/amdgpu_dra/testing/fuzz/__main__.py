@@ -36,6 +36,11 @@ class Coverage:
         sys.monitoring.register_callback(_TOOL, sys.monitoring.events.LINE, self._note)
         sys.monitoring.set_events(_TOOL, sys.monitoring.events.LINE)
 
+    def close(self) -> None:
+        """Ends it: the interpreter's own end is nobody's input."""
+        sys.monitoring.set_events(_TOOL, 0)
+        sys.monitoring.free_tool_id(_TOOL)
+
     def _note(self, code: object, _line: int) -> object:
         if "amdgpu_dra" in getattr(code, "co_filename", ""):
             self.lines += 1
@@ -97,6 +102,7 @@ def main() -> int:
             until = time.monotonic() + 0.2
             while time.monotonic() < until:
                 run.step(coverage)
+    coverage.close()
     for run in runs:
         print(f"{run.target.name:12} {run.count:8} inputs, {len(run.inputs):4} kept, {len(run.failures)} failures")
     print(f"{sum(run.count for run in runs)} inputs, {coverage.lines} lines reached")
