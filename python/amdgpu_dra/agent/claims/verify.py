@@ -117,7 +117,12 @@ class Verifier:
             name = names.get(uid) or await self._name_in_document(uid)
             answer = (False, None) if name is None or not ask else await self._ask(*name)
             self._waits |= ask and uid in lost and not answer[0]
-            self._complete &= await self._look_at(uid, name, answer, listing)
+            try:
+                self._complete &= await self._look_at(uid, name, answer, listing)
+            except Exception:  # noqa: BLE001 - see below
+                # One claim's defect is no reason to leave the others unmended, nor to end the process.
+                _LOG.exception("claim UID %s is not verified", uid)
+                self._complete = False
         self.on_withdrawn(dict(self._withdrawn_devices()))
         if self._complete and not self._rested:
             # Who was killed between the end of a claim and its GPU's return to the idle mode has left it on its way.

@@ -219,7 +219,7 @@ def _status_error(code: int, data: bytes, headers: Mapping[str, str]) -> StatusE
     data = data or headers.get("Location", "").encode()
     try:
         message = str(json.loads(data).get("message") or data[:200].decode("utf-8", "replace"))
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         message = data[:200].decode("utf-8", "replace")
     told = headers.get("Retry-After", "")
     # The API server states seconds; a date, which HTTP allows too, is left to our own pauses.
