@@ -396,8 +396,10 @@ class ClaimManager:
 
     def _do(self, effect: Effect, record: Record | None, plan: Plan | None, uid: str) -> None:
         match effect:
-            case Effect.SAVE_PREPARING | Effect.SAVE_READY | Effect.SAVE_UNPREPARING:
+            case Effect.SAVE_PREPARING | Effect.SAVE_READY:
                 self._ledger.save(_need(record), _STATES[effect])
+            case Effect.SAVE_UNPREPARING:
+                self._save_unpreparing(_need(record))
             case Effect.SWITCH_MODE:
                 # Done by the switcher before; nothing is left for the thread.
                 pass
@@ -412,11 +414,20 @@ class ClaimManager:
                 self._ledger.drop(uid)
                 self._pods.pop(uid, None)
 
+    def _save_unpreparing(self, record: Record) -> None:
+        """Saves the intent, or goes on without it: on a full disk a pod must end, and what follows makes room.
+
+        What is kept then says Ready until the record is dropped, and an Unprepare of that has the same effects.
+        """
+        try:
+            self._ledger.save(record, State.UNPREPARING)
+        except HostError as error:
+            _LOG.warning("claim %s/%s: unprepared all the same: %s", record.namespace, record.name, error)
+
 
 _STATES = {
     Effect.SAVE_PREPARING: State.PREPARING,
     Effect.SAVE_READY: State.READY,
-    Effect.SAVE_UNPREPARING: State.UNPREPARING,
 }
 
 
