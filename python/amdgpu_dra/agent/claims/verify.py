@@ -123,6 +123,7 @@ class Verifier:
                 # One claim's defect is no reason to leave the others unmended, nor to end the process.
                 _LOG.exception("claim UID %s is not verified", uid)
                 self._complete = False
+        _LOG.debug("verified %d claims", len(uids))
         self.on_withdrawn(dict(self._withdrawn_devices()))
         if self._complete and not self._rested:
             # Who was killed between the end of a claim and its GPU's return to the idle mode has left it on its way.
