@@ -16,7 +16,9 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 LABEL = re.compile(r"bazelw (?:run|test|build) (?:--\S+ )*(//(?:[\w.-]+/)*(?:\.\.\.|[\w-]*(?::[\w.-]*\w)?))")
 SET = re.compile(r"--set(?:-file|-string)? ([A-Za-z0-9.]+)=")
 VALUE = re.compile(r"`((?:kubeletPlugin|webhook|deviceClass|image|cdi|serviceAccount|featureGates)\.[A-Za-z0-9.]+)")
-BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+# A word of a command that names a file or folder of the repository; `…`, capitals and patterns stand for others.
+PATHS = re.compile(r"(?<![\w/.$-])((?:charts|docs|e2e|images|proto|python)/[\w./-]+)(?![\w…*{(])")
 # Values that are Kubernetes' own objects, handed on as they are.
 OF_KUBERNETES = {"affinity", "podSecurityContext", "resources", "securityContext", "updateStrategy"}
 # Targets that a macro of bazel/image makes.
@@ -87,6 +89,14 @@ def test_targets_exist(page: Path) -> None:
         assert _has_target(label), f"{_where(page)}: {label}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=_where)
+def test_files_of_commands_exist(page: Path) -> None:
+    """Every file of the repository that a command of a page names is there."""
+    for kind, text in BLOCK.findall(page.read_text()):
+        for path in () if kind else PATHS.findall(text):
+            assert (ROOT / path).exists(), f"{_where(page)}: {path}"
+
+
 def _has_value(values: Any, path: str) -> bool:
     for name in path.split("."):
         if not isinstance(values, dict):
@@ -118,3 +128,18 @@ def test_blocks_can_be_read(page: Path) -> None:
             list(yaml.safe_load_all(text))
         elif kind == "json":
             json.loads(text)
+
+
+def test_every_command_is_listed() -> None:
+    """CONTRIBUTING names each program that the root's BUILD file has."""
+    programs = re.findall(r'^alias\(\n    name = "(\w+)"', (ROOT / "BUILD.bazel").read_text(), re.MULTILINE)
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+
+    assert [name for name in programs if f"//:{name} " not in text] == []
+    assert len(programs) > 1
+
+
+def test_the_way_in_is_short() -> None:
+    """README and index can be read in one go."""
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 120
+    assert len((ROOT / "docs/index.md").read_text().splitlines()) <= 60

@@ -1,5 +1,7 @@
 """The table is one row a model, and its modes are those that the kernel accepts and AMD documents."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +17,7 @@ DOCUMENTED = {
     "MI350X": {"NPS1": {"SPX", "DPX", "QPX", "CPX"}, "NPS2": {"DPX", "QPX", "CPX"}},
     "MI355X": {"NPS1": {"SPX", "DPX", "QPX", "CPX"}, "NPS2": {"DPX", "QPX", "CPX"}},
 }
+MIGRATION = Path("docs/howto/migrate-from-device-plugin.md")
 ROWS = st.sampled_from(list(MODELS.values()))
 
 
@@ -76,3 +79,12 @@ def test_another_revision_is_another_product() -> None:
     assert find_model("0x744c", None) is None
     assert find_model("0x74a1", "0x07") == MODELS["MI300X"]
     assert find_model("0xffff", "0x00") is find_model(None, None) is None
+
+
+def test_every_profile_has_its_line_in_the_migration() -> None:
+    """The page for users of the device plugin maps the resource name of each profile that a model can have."""
+    pairs = ((mode, memory) for model in MODELS.values() for memory, modes in model.legal.items() for mode in modes)
+
+    lines = MIGRATION.read_text().splitlines()
+    for profile in {f"{mode}_{memory}".lower() for mode, memory in pairs}:
+        assert any(line.startswith(f"| `amd.com/{profile}` |") for line in lines), profile
