@@ -1,6 +1,7 @@
 """What the chart renders by real Helm: golden files, and what must hold of every one of them."""
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ def test_environment_is_what_the_plugin_reads(name: str) -> None:
     flags = {flag.env: flag for flag in FLAGS}
     variables = _container(_rendered("--values", str(helm.VALUES / f"{name}.yaml")))["env"]
 
-    assert {item["name"] for item in variables} - flags.keys() == {"POD_UID"}
+    assert {item["name"] for item in variables} <= flags.keys()
     for item in variables:
         if "value" in item:
             flags[item["name"]].read(item["value"])
@@ -221,6 +222,65 @@ def test_probes_ask_the_plugin() -> None:
         "liveness": {"port": 51515, "service": "liveness"},
         "readiness": {"port": 51515, "service": "readiness"},
     }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_two_pods_fit_on_a_node(name: str) -> None:
+    """Nothing of the node's network is taken, which a second pod would want too."""
+    pod = _pod(_rendered("--values", str(helm.VALUES / f"{name}.yaml")))
+
+    assert "hostNetwork" not in pod
+    assert not [port for container in pod["containers"] for port in container.get("ports", []) if "hostPort" in port]
+
+
+SURGE = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+
+
+@pytest.mark.parametrize(
+    ("values", "version", "strategy", "named"),
+    [
+        ({}, "1.33.0", SURGE, True),
+        ({}, "1.34.2-eks-1", SURGE, True),
+        ({}, "1.32.9", {"type": "RollingUpdate"}, False),
+        ({"type": "OnDelete"}, "1.34.0", {"type": "OnDelete"}, False),
+        ({"rollingUpdate.maxSurge": "0"}, "1.34.0", {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0}}, False),
+        (
+            {"rollingUpdate.maxUnavailable": "10%"},
+            "1.34.0",
+            {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "10%"}},
+            False,
+        ),
+        (
+            {"rollingUpdate.maxSurge": "10%"},
+            "1.34.0",
+            {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "10%"}},
+            True,
+        ),
+    ],
+    ids=["oldest-kubelet", "suffix", "too-old", "on-delete", "no-surge", "own-way", "own-surge"],
+)
+def test_a_new_pod_serves_before_the_old_one_goes(
+    values: dict[str, str], version: str, strategy: dict[str, Any], *, named: bool, tmp_path: Path
+) -> None:
+    """Where kubelets can have two, and where nothing else is set; the pod names sockets exactly if two may run."""
+    chart = tmp_path / "chart"
+    shutil.copytree(helm.CHART, chart)
+    # The chart's own bar is above the kubelets for which this makes a difference.
+    about = chart / "Chart.yaml"
+    lines = about.read_text().splitlines(keepends=True)
+    about.write_text("".join(line for line in lines if not line.startswith("kubeVersion")))
+    given = [
+        part for name, value in values.items() for part in ("--set", f"kubeletPlugin.updateStrategy.{name}={value}")
+    ]
+    done = helm.run(
+        "template", "driver", str(chart), "--namespace", "amd-gpu", "--kube-version", version, *IMAGE, *given
+    )
+    assert done.returncode == 0, done.stderr
+    objects = _objects(done.stdout)
+    (daemonset,) = [item for item in objects.values() if item["kind"] == "DaemonSet"]
+
+    assert strategy == daemonset["spec"]["updateStrategy"]
+    assert named is ("POD_UID" in {item["name"] for item in _container(objects)["env"]})
 
 
 @pytest.mark.parametrize(

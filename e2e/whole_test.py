@@ -1,6 +1,8 @@
 """Whole GPUs on a real cluster: real kubelet, scheduler, API server and container runtime; only the GPUs are fake."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from harness import (
     allocated_devices,
     apply_scenario,
     install_driver,
+    pod_manifest,
     read_report,
     remove_driver,
     render_minors,
@@ -119,3 +122,74 @@ def test_a_claim_that_cannot_fit_waits(cluster: Cluster, namespace: str) -> None
     report = read_report(cluster, namespace, "waiter")
 
     assert len(render_minors(report)) == 2
+
+
+# Prints how often no registration socket of the driver is there, of 40 looks in about ten seconds.
+_WATCH = """\
+gaps=0
+for _ in $(seq 40); do
+  ls /var/lib/kubelet/plugins_registry | grep -q '^gpu.amd.com-.*reg.sock' || gaps=$((gaps + 1))
+  sleep 0.25
+done
+echo $gaps
+"""
+
+
+# An update takes about three.
+_WAVES = 20
+
+
+def _count_gaps(cluster: Cluster, over: Event) -> int:
+    gaps = 0
+    while not over.is_set():
+        gaps += int(cluster.in_node("sh", "-c", _WATCH))
+    return gaps
+
+
+def _come_and_go(cluster: Cluster, namespace: str, wave: int) -> None:
+    """Four pods with a GPU each start, and are deleted."""
+    names = [f"wave-{wave}-{number}" for number in range(4)]
+    cluster.apply("---\n".join(pod_manifest(name, "one-gpu") for name in names), namespace)
+    for name in names:
+        cluster.wait_phase(namespace, name, "Running")
+    cluster.kubectl("delete", "pod", "-n", namespace, *names, "--wait", "--timeout=60s", timeout=70)
+
+
+def _driver_pods(cluster: Cluster) -> list[tuple[str, bool]]:
+    """Names of the driver's pods, and whether they are ready."""
+    ready = {"type": "Ready", "status": "True"}
+    return [
+        (pod["metadata"]["name"], any(ready.items() <= item.items() for item in pod["status"].get("conditions", [])))
+        for pod in cluster.get("pods", namespace="amd-gpu")
+    ]
+
+
+def test_an_update_while_pods_come_and_go(cluster: Cluster, namespace: str) -> None:
+    """The driver's pod is replaced under load: no Prepare fails, it is never unregistered, and a running pod stays."""
+    apply_scenario(cluster, namespace, "one-gpu")
+    cluster.wait_phase(namespace, "one-gpu", "Running")
+    slices = [(item["metadata"]["uid"], item["spec"]) for item in cluster.get("resourceslices")]
+    ((old, _),) = _driver_pods(cluster)
+    over = Event()
+    with ThreadPoolExecutor() as pool:
+        gaps = pool.submit(_count_gaps, cluster, over)
+        try:
+            _come_and_go(cluster, namespace, 0)
+            (name,) = cluster.kubectl("get", "daemonsets", "-n", "amd-gpu", "-o", "name").split()
+            cluster.kubectl("rollout", "restart", "-n", "amd-gpu", name)
+            wave, pods = 1, _driver_pods(cluster)
+            while old in dict(pods) or not all(ready for _, ready in pods):
+                _come_and_go(cluster, namespace, wave)
+                wave, pods = wave + 1, _driver_pods(cluster)
+                assert wave < _WAVES, pods
+            _come_and_go(cluster, namespace, wave)
+        finally:
+            over.set()
+    assert gaps.result() == 0
+    events = cluster.get("events", namespace=namespace)
+    assert [item["message"] for item in events if item["reason"] == "FailedPrepareDynamicResources"] == []
+    (status,) = cluster.get("pods", namespace=namespace, name="one-gpu")["status"]["containerStatuses"]
+    assert (status["restartCount"], "running" in status["state"]) == (0, True)
+    assert slices == [(item["metadata"]["uid"], item["spec"]) for item in cluster.get("resourceslices")]
+    sockets = cluster.in_node("find", "/var/lib/kubelet", "-path", "*gpu.amd.com*.sock").split()
+    assert len(sockets) == 2

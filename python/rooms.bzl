@@ -72,6 +72,8 @@ PACKAGES = [
     "//python/amdgpu_dra/testing/fakekubelet",
     "//python/amdgpu_dra/testing/fakenode",
     "//python/amdgpu_dra/testing/fakes",
+    "//python/amdgpu_dra/testing/fuzz",
+    "//python/amdgpu_dra/testing/model",
     "//python/amdgpu_dra/testing/oracle",
     "//python/amdgpu_dra/testing/shared",
     "//python/amdgpu_dra/testing/simulate",

@@ -33,6 +33,8 @@ def python_image(program, module, command, title, repository, tars = [], env = {
         entrypoint = ["/usr/bin/" + command],
         env = {
             "LANG": "C.UTF-8",
+            # One heap for all threads: a node of many cores would have one for each, half empty.
+            "MALLOC_ARENA_MAX": "1",
             "PATH": "/usr/bin",
             "SSL_CERT_FILE": "/etc/ssl/certs/ca-certificates.crt",
         } | env,

@@ -1,9 +1,20 @@
-"""A real Kubernetes cluster for tests: where it runs, the cluster, the driver in it, and how its state is read."""
+"""A real Kubernetes cluster for tests: where it runs, the driver in it, how its state is read, loads and faults."""
 
 from harness.cluster import Cluster
-from harness.driver import TREES, install_driver, load_image, logs_folder, remove_driver
+from harness.driver import PLUGIN_FOLDER, TREES, install_driver, load_image, logs_folder, remove_driver
+from harness.faults import (
+    PLUGIN,
+    fill_disk,
+    free_disk,
+    kill,
+    kill_plugin,
+    pause_api,
+    resume_api,
+)
 from harness.host import CommandError, Host, Pieces, find_pieces, make_host
 from harness.kernel import KERNEL_TREE, install_fake_kernel, remove_fake_kernel, tell_fake_kernel, wait_fake_kernel
+from harness.lab import open_cluster
+from harness.load import Entry, make_manifest, prepare_load, read_reports
 from harness.look import (
     allocated_devices,
     apply_scenario,
@@ -12,27 +23,50 @@ from harness.look import (
     render_minors,
     wait_refused,
 )
+from harness.reports import Expected, Hold, judge, parse_reports
+from harness.soak import Outcome, find_left_over, read_devices, run_soak
 
 __all__ = [
     "KERNEL_TREE",
+    "PLUGIN",
+    "PLUGIN_FOLDER",
     "TREES",
     "Cluster",
     "CommandError",
+    "Entry",
+    "Expected",
+    "Hold",
     "Host",
+    "Outcome",
     "Pieces",
     "allocated_devices",
     "apply_scenario",
+    "fill_disk",
+    "find_left_over",
     "find_pieces",
+    "free_disk",
     "install_driver",
     "install_fake_kernel",
+    "judge",
+    "kill",
+    "kill_plugin",
     "load_image",
     "logs_folder",
     "make_host",
+    "make_manifest",
+    "open_cluster",
+    "parse_reports",
+    "pause_api",
     "pod_manifest",
+    "prepare_load",
+    "read_devices",
     "read_report",
+    "read_reports",
     "remove_driver",
     "remove_fake_kernel",
     "render_minors",
+    "resume_api",
+    "run_soak",
     "tell_fake_kernel",
     "wait_fake_kernel",
     "wait_refused",

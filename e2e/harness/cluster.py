@@ -5,36 +5,31 @@ Knows kind, kubectl and helm. Refuses to know what a scenario checks.
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.host import CommandError, Host, Pieces
 
 _NODE_IMAGE = "localhost/kind-node"
-_CONFIG = """\
-kind: Cluster
-apiVersion: kind.x-k8s.io/v1alpha4
-networking:
-  disableDefaultCNI: true      # the node's first process writes the CNI configuration
-  kubeProxyMode: nftables
-kubeadmConfigPatches:
-- |
-  kind: InitConfiguration
-  skipPhases: [preflight, addon/coredns]
-nodes:
-- role: control-plane
-  extraMounts:
-  - {{hostPath: {tree}, containerPath: /fake-gpu}}
-"""
-_PLAIN_CONFIG = """\
-kind: Cluster
-apiVersion: kind.x-k8s.io/v1alpha4
-nodes:
-- role: control-plane
-  extraMounts:
-  - {{hostPath: {tree}, containerPath: /fake-gpu}}
-"""
+_NODE = "kind-control-plane"
+# For our own node: its first process writes the CNI configuration, and it has no CoreDNS.
+_NETWORKING = {"disableDefaultCNI": True, "kubeProxyMode": "nftables"}
+_SKIP = "kind: InitConfiguration\nskipPhases: [preflight, addon/coredns]\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What a cluster has beyond the usual one.
+
+    Attributes:
+        mounts: path in the node -> folder beside the cluster.
+        patches: documents that kind merges into what it gives to kubeadm.
+    """
+
+    mounts: Mapping[str, Path]
+    patches: tuple[str, ...] = ()
 
 
 class Cluster:
@@ -42,6 +37,7 @@ class Cluster:
 
     def __init__(self, host: Host, pieces: Pieces) -> None:
         self.host, self._pieces = host, pieces
+        self._address = ""
 
     def _node_image(self) -> str:
         """The node image: the published one, or ours, which podman is given first."""
@@ -61,11 +57,11 @@ class Cluster:
         )
         return image
 
-    def create(self, tree: Path) -> None:
-        """Makes it, with a fake GPU tree in its node; returns when the node is ready."""
+    def create(self, setting: Setting) -> None:
+        """Makes it; returns when the node is ready."""
         image = self._node_image()
-        config = self.host.work / "cluster.yaml"
-        config.write_text((_CONFIG if self._pieces.provider == "podman" else _PLAIN_CONFIG).format(tree=tree))
+        config = self.host.work / "cluster.json"
+        config.write_text(json.dumps(self._config(setting)))
         self.host.run(
             self._pieces.kind,
             "create",
@@ -81,6 +77,20 @@ class Cluster:
         self.wait(
             "the ServiceAccount default", lambda: bool(self.get("serviceaccounts", namespace="default", name="default"))
         )
+
+    def _config(self, setting: Setting) -> dict[str, Any]:
+        """The configuration that kind is given."""
+        mounts = [{"hostPath": str(source), "containerPath": target} for target, source in setting.mounts.items()]
+        found: dict[str, Any] = {
+            "kind": "Cluster",
+            "apiVersion": "kind.x-k8s.io/v1alpha4",
+            "nodes": [{"role": "control-plane", "extraMounts": mounts}],
+            "kubeadmConfigPatches": list(setting.patches),
+        }
+        if self._pieces.provider == "podman":
+            found["networking"] = _NETWORKING
+            found["kubeadmConfigPatches"].append(_SKIP)
+        return found
 
     def load(self, archive: Path) -> None:
         """Puts an image archive into the nodes."""
@@ -105,6 +115,13 @@ class Cluster:
     def apply(self, manifest: str, namespace: str) -> None:
         """Applies a manifest."""
         self.kubectl("apply", "--namespace", namespace, "-f", "-", text=manifest)
+
+    def make_namespace(self, name: str) -> None:
+        """Makes a namespace in which pods can be made at once."""
+        self.kubectl("create", "namespace", name)
+        self.wait(
+            "the ServiceAccount default", lambda: bool(self.get("serviceaccounts", namespace=name, name="default"))
+        )
 
     def get(self, kind: str, *, namespace: str = "", name: str = "") -> Any:
         """An object, or the items of a list; None if there is no such object."""
@@ -136,7 +153,20 @@ class Cluster:
 
     def in_node(self, *command: str) -> str:
         """Runs a command in the node."""
-        return self.host.run(self._pieces.provider, "exec", "kind-control-plane", *command)
+        return self.host.run(self._pieces.provider, "exec", _NODE, *command)
+
+    def restart_node(self) -> None:
+        """Ends every process of the node, wipes its /run, and starts it again; it keeps its address."""
+        self._address = self._address or self._addresses()[0]
+        self.host.run(self._pieces.provider, "restart", "--time", "1", _NODE, timeout=90)
+        # podman gives a container another address at each start; the cluster's certificates and files name the first.
+        if self._address not in self._addresses():
+            self.in_node("ip", "address", "add", self._address, "dev", "eth0")
+
+    def _addresses(self) -> list[str]:
+        return [
+            line.split()[3] for line in self.in_node("ip", "-4", "-o", "address", "show", "dev", "eth0").splitlines()
+        ]
 
     def keep_logs(self, out: Path) -> None:
         """Writes what a person needs after a failure: kind's logs, objects, the plugin's log, events."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from harness.cluster import Cluster
 
 NAMESPACE = "amd-gpu"
+PLUGIN_FOLDER = "/var/lib/kubelet/plugins/gpu.amd.com"
 TREES = "/fake-gpu"
 _CHART = Path("charts/k8s-gpu-dra-driver")
 _IMAGE = "localhost/amdgpu-dra/kubelet-plugin"

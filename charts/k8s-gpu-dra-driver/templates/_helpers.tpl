@@ -66,6 +66,23 @@ seccompProfile: {type: RuntimeDefault}
 {{- end -}}
 {{- end -}}
 
+{{- /* How pods are replaced. Where nothing is said, the new pod is ready before the old one goes; kubelets before 1.33
+cannot have two. The pods use neither the node's network nor ports of it, so two of them fit on a node. */ -}}
+{{- define "driver.updateStrategy" -}}
+{{- $strategy := deepCopy .Values.kubeletPlugin.updateStrategy -}}
+{{- if and (eq $strategy.type "RollingUpdate") (not $strategy.rollingUpdate) (semverCompare ">=1.33.0-0" .Capabilities.KubeVersion.Version) -}}
+{{- $_ := set $strategy "rollingUpdate" (dict "maxSurge" 1 "maxUnavailable" 0) -}}
+{{- end -}}
+{{- toYaml $strategy -}}
+{{- end -}}
+
+{{- /* Not empty if two pods may run on a node: each then has sockets of its own. */ -}}
+{{- define "driver.sideBySide" -}}
+{{- $strategy := include "driver.updateStrategy" . | fromYaml -}}
+{{- $surge := dig "rollingUpdate" "maxSurge" 0 $strategy | toString | trimSuffix "%" -}}
+{{- if and (eq $strategy.type "RollingUpdate") (ne $surge "0") -}}true{{- end -}}
+{{- end -}}
+
 {{- /* Whether compute modes may be switched: the gate under its own name or that of AMD's driver. */ -}}
 {{- define "driver.dynamic" -}}
 {{- $gates := default (dict) .Values.featureGates -}}

@@ -15,7 +15,16 @@ from amdgpu_dra.core.devices import Layout, device_name, list_devices
 from amdgpu_dra.core.fakegpu import render
 from amdgpu_dra.core.gpu import Inventory, parse
 from amdgpu_dra.edge.faketree import read_fleet
-from amdgpu_dra.testing.fakes import FakeClaims, FakeClock, FakeEvents, FakeGpus, FakeNodes, MemoryCdi, MemoryRecords
+from amdgpu_dra.testing.fakes import (
+    FakeClaims,
+    FakeClock,
+    FakeEvents,
+    FakeGpus,
+    FakeInstances,
+    FakeNodes,
+    MemoryCdi,
+    MemoryRecords,
+)
 
 FLEET = read_fleet("mi300x-8-spx")
 GPUS = [device_name(gpu.address, None, 0) for gpu in FLEET.gpus][:2]
@@ -65,12 +74,20 @@ class Node:
     def start(self) -> None:
         """A new process on what the old one left."""
         self.left = None
-        clock, survey = FakeClock(), Survey(self.gpus)
+        clock, instances = FakeClock(), FakeInstances()
+        survey = Survey(self.gpus, instances)
         self.survey = survey
         survey.offer = lambda inventory: list_devices(inventory, Layout(dynamic=True))
         self.switcher = Switcher(survey, self.gpus, clock, FakeEvents(), idle_mode=self.idle_mode)
         paths = Paths(node="n", dev_root="/dev", boot_id="b")
-        world = World(api=self.claims, nodes=FakeNodes(), store=self.records, cdi=self.cdi, clock=clock)
+        world = World(
+            api=self.claims,
+            nodes=FakeNodes(),
+            store=self.records,
+            cdi=self.cdi,
+            clock=clock,
+            instances=instances,
+        )
         self.manager = ClaimManager(paths, world, survey, self.switcher)
         self.verifier = Verifier(paths, world, survey, self.manager, FakeEvents())
         self.manager.load()

@@ -3,12 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 
+from amdgpu_dra.agent.claims.ledger import PATIENCE, Ledger, gpus_of
 from amdgpu_dra.agent.claims.survey import Survey
 from amdgpu_dra.agent.claims.switcher import Switcher
-from amdgpu_dra.agent.claims.turns import Turns
-from amdgpu_dra.agent.ports import CdiFolder, ClaimApi, Clock, DeviceNodes, RecordStore
+from amdgpu_dra.agent.ports import CdiFolder, ClaimApi, Clock, DeviceNodes, Instances, RecordStore
 from amdgpu_dra.api.checkpoint import LostRecord, Record, State, is_uid
 from amdgpu_dra.api.errors import ClaimError, DriverError, HostError, NotReadyError
 from amdgpu_dra.api.resource import ObjectRef
@@ -33,8 +34,6 @@ from amdgpu_dra.core.devices import Listing, device_name
 from amdgpu_dra.core.gpu import PciAddress
 
 _LOG = logging.getLogger("claims")
-# The kubelet gives a call 45 s (PluginClientTimeout); an answer has to be on its way before.
-_PATIENCE = 40.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +78,15 @@ class World:
     store: RecordStore
     cdi: CdiFolder
     clock: Clock
+    instances: Instances
 
 
 class ClaimManager:
     """Prepares and unprepares claims.
 
-    Calls for one claim wait for each other; claims on different devices run side by side. The records are kept in
-    memory and written through to the store, so that a call costs the same however many claims there are.
+    Calls for one claim wait for each other, in whichever instance of the plugin; claims on different devices run side
+    by side. The records are kept in memory and written through to the store, so that a call costs the same however many
+    claims there are.
 
     Attributes:
         not_ready: why nothing is known of earlier claims, so that no call is served; empty once they are known.
@@ -96,24 +97,36 @@ class ClaimManager:
 
     def __init__(self, paths: Paths, world: World, survey: Survey, switcher: Switcher) -> None:
         self._paths, self._survey, self._switcher = paths, survey, switcher
-        self._api, self._nodes, self._store, self._cdi = world.api, world.nodes, world.store, world.cdi
-        self._clock = world.clock
-        self._held = Holdings()
-        self._turns = Turns()
+        self._api, self._nodes, self._cdi = world.api, world.nodes, world.cdi
+        self._clock, self._store, self._instances = world.clock, world.store, world.instances
+        self._ledger = Ledger(world.store, world.instances, world.clock)
         self._pods: dict[str, tuple[ObjectRef, ...]] = {}
         self.not_ready = ""
         self.lost: tuple[LostRecord, ...] = ()
         self.missing = Missing()
         self.blind = False
         switcher.is_free = self._is_free
+        switcher.confirm_free = self._confirm_free
+
+    @property
+    def _held(self) -> Holdings:
+        return self._ledger.held
 
     def _is_free(self, address: PciAddress) -> bool:
         return not self.not_ready and not self.blind and self._held.is_free(device_name(address, None, 0))
 
+    async def _confirm_free(self, address: PciAddress) -> bool:
+        """The same among all instances; one that has begun to prepare a claim there is waited for."""
+        gpu = device_name(address, None, 0)
+        async with self._ledger.deciding(f"GPU {address}", [gpu]):
+            return self._held.is_free(gpu)
+
     def load(self) -> list[Record]:
         """Takes over what an earlier process kept; call it before serving, and again while it leaves `not_ready`."""
         try:
-            loaded = self._store.load()
+            loaded = self._ledger.read()
+            for kept in (self._store, self._cdi):
+                kept.sweep(self._ledger.is_idle)
             known = {record.uid for record in loaded.records if record.devices}
             uids = [uid for uid in self._cdi.claims() if uid not in known]
             documents = {uid: data for uid in uids if (data := self._cdi.read(uid)) is not None}
@@ -122,7 +135,8 @@ class ClaimManager:
             self.not_ready = str(error)
             return []
         records, self.missing = take_stock(loaded, documents, self._paths.node)
-        self.lost, self.blind, self._held = loaded.lost, bool(self.missing), Holdings(records)
+        self.lost, self.blind = loaded.lost, bool(self.missing)
+        self._ledger.take_over(records)
         self.not_ready = ""
         return list(records)
 
@@ -155,23 +169,31 @@ class ClaimManager:
         Raises:
             HostError: an effect, or the document, cannot be had.
         """
-        async with self._turns.take(uid):
+        async with self._ledger.turn(uid):
             document = await asyncio.to_thread(self._cdi.read, uid)
-            kept = self._held.find(uid)
-            finding = judge(kept, document, self._held)
+            finding = judge(self._held.find(uid), document, self._held)
             if finding is None or not finding.effects:
                 return finding
-            if kept is None and finding.record is not None:
-                # With no wait since the check for conflicts, as in `_admit`.
-                self._held.put(finding.record)
-            try:
-                await self._carry_out(finding.effects, finding.record, finding.plan, uid=uid)
-            finally:
-                if kept is None and self._held.find(uid) is finding.record:
-                    self._held.drop(uid)
-            if kept is not None and self._held.find(uid) is None:
-                self._rest(kept)
-            return finding
+            if finding.record is None or uid in self._held:
+                return await self._mend(uid, finding)
+            async with self._ledger.deciding(f"claim UID {uid}", gpus_of(finding.record)):
+                # Another instance may have given its devices away since.
+                finding = judge(None, document, self._held)
+                return None if finding is None else await self._mend(uid, finding)
+
+    async def _mend(self, uid: str, finding: Finding) -> Finding:
+        kept = self._held.find(uid)
+        if kept is None and finding.record is not None:
+            # With no wait since the check for conflicts, as in `_admit`.
+            self._held.put(finding.record)
+        try:
+            await self._carry_out(finding.effects, finding.record, finding.plan, uid=uid)
+        finally:
+            if kept is None and self._held.find(uid) is finding.record:
+                self._held.drop(uid)
+        if kept is not None and self._held.find(uid) is None:
+            self._rest(kept)
+        return finding
 
     def rest_free(self) -> None:
         """Lets the GPUs that no claim has return to the idle mode."""
@@ -184,7 +206,7 @@ class ClaimManager:
         async def one(ref: ClaimRef) -> Answer:
             try:
                 self._check(ref)
-                async with self._turns.take(ref.uid):
+                async with self._ledger.turn(ref.uid):
                     return Answer(devices=await call(ref))
             except DriverError as error:
                 return Answer(error=str(error), cause=error, pods=self._pods.get(ref.uid))
@@ -224,19 +246,49 @@ class ClaimManager:
         return kept
 
     async def _prepare(self, ref: ClaimRef) -> tuple[PlannedDevice, ...]:
-        until = self._clock.now() + _PATIENCE
+        until = self._clock.now() + PATIENCE
         kept = self._find(ref.uid)
         state = State.ABSENT if kept is None else kept.state
         effects = effects_of(state, Event.PREPARE)
         if kept is not None and state == State.READY:
-            return await self._make_ready(effects, kept, await self._survey.get_listing(), until)
-        record, listing = await self._admit(ref)
+            moving = self._switcher.moving
+            listing = await self._survey.get_listing()
+            if _is_settled(kept, listing, moving):
+                return await self._finish(effects, kept, listing)
+            return await self._make_ready(effects, kept, until)
+        self._refuse_blind(ref)
+        claim = await self._api.get_claim(ref.namespace, ref.name)
+        self._pods[ref.uid] = claim.pods
+        listing = await self._fresh_listing({result.device for result in claim.results or ()}, until)
+        planned = plan_claim(claim, ref.uid, node=self._paths.node, listing=listing, boot_id=self._paths.boot_id)
+        record = carry_over(planned, kept)
         try:
-            return await self._make_ready(effects, record, listing, until)
+            async with self._ledger.deciding(_name(record), gpus_of(record)):
+                self._admit(record)
+                # In this order: a switch that ends in between is in one of the two.
+                moving = self._switcher.moving
+                if not self._instances.alone:
+                    listing = await self._survey.get_listing()
+                if _is_settled(record, listing, moving):
+                    return await self._finish(effects, record, listing)
+                # What has to be waited for is waited for outside: here it would hold up other claims of the GPU.
+                at = effects.index(Effect.SWITCH_MODE)
+                await self._carry_out(effects[:at], record, None)
+            return await self._make_ready(effects[at:], record, until)
         finally:
             # What is saved is another object: this one is there only if nothing was written.
             if self._held.find(ref.uid) is record:
                 self._put_back(ref.uid, kept)
+
+    def _refuse_blind(self, ref: ClaimRef) -> None:
+        """Raises NotReadyError while claims whose records were lost may have any device."""
+        if self.blind and ref.uid not in self.missing.uids:
+            raise NotReadyError(
+                f"claim {ref.namespace}/{ref.name}",
+                expected="to know which devices are free",
+                found="claims of this node whose records were lost",
+                action="these are looked up at the API server first; the kubelet tries again",
+            )
 
     def _put_back(self, uid: str, kept: Record | None) -> None:
         """Undoes the hold of a claim of which nothing was written."""
@@ -245,76 +297,62 @@ class ClaimManager:
         else:
             self._held.put(kept)
 
-    async def _admit(self, ref: ClaimRef) -> tuple[Record, Listing]:
-        """Fetches and checks the claim, and holds its devices from here on."""
-        if self.blind and ref.uid not in self.missing.uids:
-            raise NotReadyError(
-                f"claim {ref.namespace}/{ref.name}",
-                expected="to know which devices are free",
-                found="claims of this node whose records were lost",
-                action="these are looked up at the API server first; the kubelet tries again",
-            )
-        claim = await self._api.get_claim(ref.namespace, ref.name)
-        self._pods[ref.uid] = claim.pods
-        listing = await self._fresh_listing({result.device for result in claim.results or ()})
-        record = plan_claim(claim, ref.uid, node=self._paths.node, listing=listing, boot_id=self._paths.boot_id)
+    def _admit(self, record: Record) -> None:
+        """Holds the claim's devices from here on, if no other claim has them."""
         conflict = self._held.find_conflict(record)
         if conflict is not None:
             device, other = conflict
             raise ClaimError(
-                f"claim {ref.namespace}/{ref.name}",
+                _name(record),
                 expected=f"device {device} to be free",
                 found=f"it is prepared for claim {other.namespace}/{other.name} (UID {other.uid})"
                 + _modes(device, other),
                 action="wait until the pods of that claim are gone; if that claim no longer exists, restart the plugin",
             )
-        record = carry_over(record, self._held.find(ref.uid))
-        # Held from here on, with no wait since the check: a second claim on its device meets it.
+        # With no wait since the check: a second claim on its device meets it.
         self._held.put(record)
-        return record, listing
 
-    async def _fresh_listing(self, names: set[str]) -> Listing:
+    async def _fresh_listing(self, names: set[str], until: float) -> Listing:
         """The devices as last read; read again if KFD has changed, or one of these is not among them."""
         listing = await self._survey.get_listing()
-        if any(listing.find(name) is None for name in names):
-            return await self._survey.refresh()
-        return listing
+        if all(listing.find(name) is not None for name in names):
+            return listing
+        # Of a GPU that another instance was switching when this one started, nothing is known yet.
+        for address in self._survey.unknown:
+            if device_name(address, None, 0) in {split_name(name)[0] for name in names}:
+                await self._switcher.settle(address, None, where=f"GPU {address}", until=until)
+        return await self._survey.refresh()
 
-    async def _settle(self, record: Record, listing: Listing, until: float) -> Listing:
+    async def _settle(self, record: Record, until: float) -> Listing:
         """Waits for switches that take the claim's GPUs elsewhere: to the idle mode, or where admin access looks on."""
-        where = f"claim {record.namespace}/{record.name}"
+        listing = await self._survey.get_listing()
         waited = False
         for held in record.devices:
             device = listing.find(held.device)
             if device is not None:
                 mode = None if held.admin_access else device.mode
-                waited |= await self._switcher.settle(device.gpu.address, mode, where=where, until=until)
+                waited |= await self._switcher.settle(device.gpu.address, mode, where=_name(record), until=until)
         if waited or any(listing.find(held.device) is None for held in record.devices):
             return await self._survey.refresh()
-        return listing
+        # One that another instance did may have ended before it was looked for.
+        return await self._survey.get_listing()
 
-    async def _make_ready(
-        self, effects: tuple[Effect, ...], record: Record, listing: Listing, until: float
-    ) -> tuple[PlannedDevice, ...]:
-        """Carries out the effects of a Prepare: in one go, unless a GPU has to be switched in between."""
-        listing = await self._settle(record, listing, until)
+    async def _make_ready(self, effects: tuple[Effect, ...], record: Record, until: float) -> tuple[PlannedDevice, ...]:
+        """Carries out the effects of a Prepare whose GPUs have to be waited for, or switched."""
+        listing = await self._settle(record, until)
         switches = find_switches(record, listing)
         if switches:
-            at = effects.index(Effect.SWITCH_MODE)
-            await self._carry_out(effects[:at], record, None)
-            effects = effects[at:]
-            where = f"claim {record.namespace}/{record.name}"
-            bring = (self._switcher.bring(switch, where=where, until=until) for switch in switches)
+            bring = (self._switcher.bring(switch, where=_name(record), until=until) for switch in switches)
             # All are waited for: an error of one GPU shall not leave a call behind that waits for another.
             for error in await asyncio.gather(*bring, return_exceptions=True):
                 if error is not None:
                     raise error
-        plan = plan_record(
-            record,
-            node=self._paths.node,
-            listing=await self._survey.get_listing() if switches else listing,
-            dev_root=self._paths.dev_root,
-        )
+            listing = await self._survey.get_listing()
+        return await self._finish(effects, record, listing)
+
+    async def _finish(self, effects: tuple[Effect, ...], record: Record, listing: Listing) -> tuple[PlannedDevice, ...]:
+        """Carries out the effects in one go, as things stand."""
+        plan = plan_record(record, node=self._paths.node, listing=listing, dev_root=self._paths.dev_root)
         await self._carry_out(effects, record, plan)
         return plan.devices
 
@@ -341,12 +379,15 @@ class ClaimManager:
         self, effects: tuple[Effect, ...], record: Record | None, plan: Plan | None, *, uid: str = ""
     ) -> None:
         """Does the effects in one go of a thread, and keeps the outcome in memory even if the caller has gone."""
-        work = asyncio.ensure_future(asyncio.to_thread(self._do_all, effects, record, plan, uid))
+        work = asyncio.get_running_loop().run_in_executor(None, self._do_all, effects, record, plan, uid)
         try:
             await asyncio.shield(work)
         except asyncio.CancelledError:
             # The kubelet gave up; the lock is kept until the effects are done, and the next call finds their outcome.
-            await asyncio.wait([work])
+            # At a stop it may come twice.
+            while not work.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([work])
             raise
 
     def _do_all(self, effects: tuple[Effect, ...], record: Record | None, plan: Plan | None, uid: str) -> None:
@@ -355,8 +396,10 @@ class ClaimManager:
 
     def _do(self, effect: Effect, record: Record | None, plan: Plan | None, uid: str) -> None:
         match effect:
-            case Effect.SAVE_PREPARING | Effect.SAVE_READY | Effect.SAVE_UNPREPARING:
-                self._save(_need(record), _STATES[effect])
+            case Effect.SAVE_PREPARING | Effect.SAVE_READY:
+                self._ledger.save(_need(record), _STATES[effect])
+            case Effect.SAVE_UNPREPARING:
+                self._save_unpreparing(_need(record))
             case Effect.SWITCH_MODE:
                 # Done by the switcher before; nothing is left for the thread.
                 pass
@@ -368,21 +411,35 @@ class ClaimManager:
             case Effect.DROP_CDI:
                 self._cdi.remove(uid)
             case Effect.DROP_RECORD:
-                self._store.drop(uid)
-                self._held.drop(uid)
+                self._ledger.drop(uid)
                 self._pods.pop(uid, None)
 
-    def _save(self, record: Record, state: str) -> None:
-        kept = replace(record, state=state)
-        self._store.save(kept)
-        self._held.put(kept)
+    def _save_unpreparing(self, record: Record) -> None:
+        """Saves the intent, or goes on without it: on a full disk a pod must end, and what follows makes room.
+
+        What is kept then says Ready until the record is dropped, and an Unprepare of that has the same effects.
+        """
+        try:
+            self._ledger.save(record, State.UNPREPARING)
+        except HostError as error:
+            _LOG.warning("claim %s/%s: unprepared all the same: %s", record.namespace, record.name, error)
 
 
 _STATES = {
     Effect.SAVE_PREPARING: State.PREPARING,
     Effect.SAVE_READY: State.READY,
-    Effect.SAVE_UNPREPARING: State.UNPREPARING,
 }
+
+
+def _name(record: Record) -> str:
+    return f"claim {record.namespace}/{record.name}"
+
+
+def _is_settled(record: Record, listing: Listing, moving: frozenset[PciAddress]) -> bool:
+    """Whether its GPUs are in the modes that it needs, and none of them was on its way before it was listed."""
+    devices = [listing.find(held.device) for held in record.devices]
+    there = [device for device in devices if device is not None and device.gpu.address not in moving]
+    return len(there) == len(devices) and not find_switches(record, listing)
 
 
 def _modes(device: str, other: Record) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from amdgpu_dra.agent.claims import ClaimManager, ClaimRef, Paths, Survey, Switcher, World
+from amdgpu_dra.api.checkpoint import Record
+from amdgpu_dra.api.errors import HostError
 from amdgpu_dra.api.resource import Claim, DeviceResult
 from amdgpu_dra.core.fakegpu import render
 from amdgpu_dra.core.gpu import Inventory, parse
@@ -17,6 +19,7 @@ from amdgpu_dra.testing.fakes import (
     FakeClock,
     FakeEvents,
     FakeGpus,
+    FakeInstances,
     FakeNodes,
     FakeTree,
     MemoryCdi,
@@ -38,10 +41,17 @@ class Node:
     cdi: MemoryCdi = field(default_factory=MemoryCdi)
 
     def __post_init__(self) -> None:
-        clock, survey = FakeClock(), Survey(self.tree)
+        clock, survey = FakeClock(), Survey(self.tree, FakeInstances())
         self.manager = ClaimManager(
             Paths(node="n", dev_root="/dev", boot_id="b"),
-            World(api=self.claims, nodes=self.nodes, store=self.records, cdi=self.cdi, clock=clock),
+            World(
+                api=self.claims,
+                nodes=self.nodes,
+                store=self.records,
+                cdi=self.cdi,
+                clock=clock,
+                instances=FakeInstances(),
+            ),
             survey,
             Switcher(survey, FakeGpus(lambda _: Inventory()), clock, FakeEvents()),
         )
@@ -171,6 +181,43 @@ def test_unprepare_needs_no_api_and_knows_no_strangers() -> None:
     assert node.unprepare(ref, ClaimRef("x", "ns", "x")) == {"a": "", "x": ""}
     assert node.unprepare(ref) == {"a": ""}
     assert not node.records.kept
+
+
+def test_a_full_disk_keeps_no_claim_from_being_unprepared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The intent cannot be saved, and removing needs no room: document, record and hold go all the same."""
+    node = Node()
+    ref = node.claim("a", FIRST)
+    node.prepare(ref)
+
+    def full(_: Record) -> None:
+        raise HostError("records", expected="to write a record", found="No space left on device", action="free space")
+
+    monkeypatch.setattr(node.records, "save", full)
+
+    assert node.unprepare(ref) == {"a": ""}
+    assert node.records.load().records == ()
+    assert node.cdi.documents == {}
+    monkeypatch.undo()
+    assert node.prepare(node.claim("b", FIRST)) == {"b": ""}
+
+
+def test_a_record_that_cannot_be_removed_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that takes nothing at all: the kubelet is told so, the device stays held, and a retry finishes."""
+    node = Node()
+    ref = node.claim("a", FIRST)
+    node.prepare(ref)
+
+    def broken(_: object) -> None:
+        raise HostError("records", expected="to write", found="Read-only file system", action="make it writable")
+
+    monkeypatch.setattr(node.records, "save", broken)
+    monkeypatch.setattr(node.records, "drop", broken)
+
+    assert "Read-only" in node.unprepare(ref)["a"]
+    monkeypatch.undo()
+    assert "prepared for claim ns/a" in node.prepare(node.claim("b", FIRST))["b"]
+    assert node.unprepare(ref) == {"a": ""}
+    assert node.records.load().records == ()
 
 
 def test_the_api_away_is_an_error_that_a_retry_heals() -> None:

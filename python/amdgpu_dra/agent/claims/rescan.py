@@ -51,7 +51,7 @@ class Rescan:
     async def look(self, *, heard: bool = False) -> None:
         """One look. `heard`: the kernel told of a change, which may be one that the small files do not show."""
         # Taken before the tree is read: what changes in between is found by the next look.
-        now = await self._survey.look(self._tree.fingerprint(frozenset(self._survey.moving)))
+        now = await self._survey.look(self._tree.fingerprint)
         if now == self._seen and not (heard or self._survey.doubtful or self._survey.problem):
             self._survey.on_look("")
             return

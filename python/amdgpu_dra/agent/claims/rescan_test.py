@@ -8,7 +8,7 @@ from amdgpu_dra.agent.claims import Rescan, Survey, Switcher
 from amdgpu_dra.agent.claims.rescan import LONGEST_STORM, QUIET
 from amdgpu_dra.api.errors import HostError
 from amdgpu_dra.core.gpu import Gpu, Inventory, PciAddress, Problem
-from amdgpu_dra.testing.fakes import FakeClock, FakeEvents, FakeGpus, FakeTree
+from amdgpu_dra.testing.fakes import FakeClock, FakeEvents, FakeGpus, FakeInstances, FakeTree
 
 A, B = Gpu(address=PciAddress(0, 5, 0)), Gpu(address=PciAddress(0, 6, 0))
 BOTH = Inventory(gpus=(A, B), generation=1)
@@ -56,7 +56,7 @@ class Scene:
 
     def __init__(self, inventory: Inventory) -> None:
         self.tree, self.clock, self.hotplug = Tree(inventory), FakeClock(), Hotplug()
-        self.survey = Survey(self.tree)
+        self.survey = Survey(self.tree, FakeInstances())
         modes = FakeGpus(lambda _modes: inventory, *("SPX" for _ in inventory.gpus))
         switcher = Switcher(self.survey, modes, self.clock, FakeEvents())
         self.rescan = Rescan(self.survey, switcher, self.tree, self.hotplug, self.clock, interval=INTERVAL)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
-from amdgpu_dra.agent.ports import GpuTree
+from amdgpu_dra.agent.ports import GpuTree, Instances
 from amdgpu_dra.api.errors import HostError
 from amdgpu_dra.core.devices import Listing, list_devices
 from amdgpu_dra.core.gpu import Gpu, Inventory, PciAddress, find_lost
@@ -23,10 +23,13 @@ class Survey:
         doubtful: in the last reading files could not be read and something was missing. That is shown as it was before,
             and believed if the next reading says so as well.
         problem: why the last reading failed, or an empty text.
+        instances: the others on this node; what they switch is treated as what this one does.
+        unknown: GPUs that others were switching at the last reading, and whose mode before is not known here.
     """
 
-    def __init__(self, tree: GpuTree) -> None:
-        self._tree = tree
+    def __init__(self, tree: GpuTree, instances: Instances) -> None:
+        self._tree, self.instances = tree, instances
+        self.unknown: frozenset[PciAddress] = frozenset()
         self._reading = asyncio.Lock()
         self.offer: Callable[[Inventory], Listing] = list_devices
         self.on_look: Callable[[str], None] = lambda _: None
@@ -36,6 +39,8 @@ class Survey:
         self._moved: dict[PciAddress, Gpu] = {}
         self.doubtful = False
         self.problem = "no inventory has been read yet"
+        self._strange, self._noted = set[PciAddress](), set[PciAddress]()
+        self._foreign: frozenset[PciAddress] = frozenset()
         self._looks: set[asyncio.Future[None]] = set()
         self.inventory: Inventory | None = None
         self.listing: Listing | None = None
@@ -54,17 +59,32 @@ class Survey:
 
     async def read(self) -> Inventory:
         """The tree as it is now, for one look. Raises HostError."""
-        return await self.look(self._tree.read_inventory(without_modes=frozenset(self.moving)))
+        return await self.look(lambda without: self._tree.read_inventory(without_modes=without))
 
-    async def look[T](self, work: Awaitable[T]) -> T:
-        """Lets something read mode files of GPUs that are not `moving`; no switch begins until it has."""
+    async def look[T](self, work: Callable[[frozenset[PciAddress]], Awaitable[T]]) -> T:
+        """Lets something read mode files of all but these GPUs; no switch begins until it has."""
         over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._looks.add(over)
+        # In this order: an instance that begins a switch first says so, then waits for those who look.
+        self.instances.begin_look()
         try:
-            return await work
+            return await work(frozenset(self.moving) | self._note_foreign())
         finally:
+            self.instances.end_look()
             self._looks.discard(over)
             over.set_result(None)
+
+    def _note_foreign(self) -> frozenset[PciAddress]:
+        """The GPUs that other instances are switching: they are shown as they were, if that is known."""
+        foreign = self.instances.find_switching()
+        self._noted |= foreign
+        for address in foreign - self.moving.keys():
+            gpu = self.find_gpu(address)
+            if gpu is not None and gpu.compute_mode is not None:
+                self._moved[address] = gpu
+            else:
+                self._strange.add(address)
+        return foreign
 
     async def wait_for_looks(self) -> None:
         """Returns once nobody reads who began before: a switch would hold up such a reader, and all who wait for it."""
@@ -78,7 +98,7 @@ class Survey:
             HostError: there is no tree.
         """
         async with self._reading:
-            self._moved = dict(self.moving)
+            self._moved, self._strange, self._noted = dict(self.moving), set(), set()
             try:
                 inventory = await self.read()
             except HostError as error:
@@ -87,6 +107,7 @@ class Survey:
                 raise
             self.problem = ""
             self.on_look("")
+            self.unknown, self._foreign = frozenset(self._strange), frozenset(self._noted)
             # Of a GPU that was on its way for a part of the reading, some files are from before and some from after.
             # Nor is anything certain of one that somebody else switches.
             held_up = {gpu.address: gpu for address in self._tree.held_up if (gpu := self.find_gpu(address))}
@@ -120,11 +141,16 @@ class Survey:
     async def get_listing(self) -> Listing:
         """The devices as last read, read again if KFD has added or removed any node since.
 
+        A switch that another instance has ended since is read too: the last reading may have KFD's number of after it,
+        and shows the GPU as it was before.
+
         Raises:
             HostError: there is no tree.
         """
         generation = await self._tree.find_generation()
         if self.listing is None or self.inventory is None or generation != self.inventory.generation:
+            return await self.refresh()
+        if self._foreign and not self._foreign <= self.instances.find_switching():
             return await self.refresh()
         return self.listing
 

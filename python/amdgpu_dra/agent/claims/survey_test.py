@@ -8,7 +8,7 @@ from amdgpu_dra.agent.claims import Survey
 from amdgpu_dra.api.errors import HostError
 from amdgpu_dra.core.devices import Listing, list_devices
 from amdgpu_dra.core.gpu import Inventory, PciAddress
-from amdgpu_dra.testing.fakes import FakeTree
+from amdgpu_dra.testing.fakes import FakeInstances, FakeTree
 
 
 class Tree(FakeTree):
@@ -28,7 +28,7 @@ def test_looks_are_told_before_what_they_found() -> None:
 
     async def story() -> None:
         tree = Tree(Inventory(generation=1))
-        survey, told = Survey(tree), list[str]()
+        survey, told = Survey(tree, FakeInstances()), list[str]()
 
         def offer(inventory: Inventory) -> Listing:
             told.append("offer")
@@ -52,7 +52,7 @@ def test_offering_anew_is_no_look() -> None:
     """An inventory that is only listed anew is as old as it was."""
 
     async def story() -> None:
-        survey, told = Survey(Tree(Inventory(generation=1))), list[str]()
+        survey, told = Survey(Tree(Inventory(generation=1)), FakeInstances()), list[str]()
         survey.on_look = told.append
         await survey.refresh()
         survey.relist()

@@ -14,7 +14,16 @@ from amdgpu_dra.core.fakegpu import render
 from amdgpu_dra.core.gpu import Inventory, PciAddress, parse
 from amdgpu_dra.core.switch import KfdProcess, Outcome
 from amdgpu_dra.edge.faketree import read_fleet
-from amdgpu_dra.testing.fakes import FakeClaims, FakeClock, FakeEvents, FakeGpus, FakeNodes, MemoryCdi, MemoryRecords
+from amdgpu_dra.testing.fakes import (
+    FakeClaims,
+    FakeClock,
+    FakeEvents,
+    FakeGpus,
+    FakeInstances,
+    FakeNodes,
+    MemoryCdi,
+    MemoryRecords,
+)
 
 FLEET = read_fleet("mi300x-8-spx")
 ONE, TWO = (gpu.address for gpu in FLEET.gpus[:2])
@@ -33,12 +42,19 @@ class Node:
         self.gpus, self.clock, self.events = FakeGpus(_show, *(modes or ("SPX", "SPX"))), FakeClock(), FakeEvents()
         self.claims, self.cdi, self.records = FakeClaims(), MemoryCdi(), MemoryRecords()
         self.published: list[tuple[Device, ...]] = []
-        self.survey = Survey(self.gpus)
+        self.survey = Survey(self.gpus, FakeInstances())
         self.switcher = Switcher(self.survey, self.gpus, self.clock, self.events, idle_mode=idle_mode)
         self.survey.offer = self._offer
         self.manager = ClaimManager(
             Paths(node="n", dev_root="/dev", boot_id="b"),
-            World(api=self.claims, nodes=FakeNodes(), store=self.records, cdi=self.cdi, clock=self.clock),
+            World(
+                api=self.claims,
+                nodes=FakeNodes(),
+                store=self.records,
+                cdi=self.cdi,
+                clock=self.clock,
+                instances=FakeInstances(),
+            ),
             self.survey,
             self.switcher,
         )
@@ -155,7 +171,7 @@ def test_a_reading_that_a_switch_goes_through_is_not_believed() -> None:
 
     async def both() -> None:
         gpus = _Slow()
-        survey = Survey(gpus)
+        survey = Survey(gpus, FakeInstances())
         survey.take(gpus.inventory)
         (gpu, other) = gpus.inventory.gpus
         reading = asyncio.create_task(survey.refresh())
@@ -177,7 +193,7 @@ def test_a_switch_begins_after_the_readings_that_do_not_know_of_it() -> None:
 
     async def both() -> None:
         gpus = _Slow()
-        survey = Survey(gpus)
+        survey = Survey(gpus, FakeInstances())
         survey.offer = lambda inventory: list_devices(inventory, Layout(dynamic=True))
         listing = survey.take(gpus.inventory)
         switcher = Switcher(survey, gpus, FakeClock(), FakeEvents())

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,6 +20,8 @@ _LOG = logging.getLogger("switch")
 _RETRIES = (0.2, 0.5, 1.0, 2.0)
 # KFD's nodes are there when the write returns; where they are late they are looked for after these seconds.
 _LOOKS = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
+# Between looks whether another instance has ended its switch, and how often those who read the tree are waited for.
+_PAUSE, _PATIENCE = 0.02, 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +51,15 @@ class Switcher:
     Attributes:
         failed: GPU and mode that the kernel could not complete, and what it said.
         blocked: why nothing is switched at all now; empty if it is.
+        is_free: whether no claim has a GPU, as far as this instance knows.
+        confirm_free: the same among all instances.
     """
 
     def __init__(
         self, survey: Survey, modes: PartitionSwitch, clock: Clock, events: Events, *, idle_mode: str = ""
     ) -> None:
         self._survey, self._modes, self._clock, self._events = survey, modes, clock, events
+        self._instances = survey.instances
         self._idle_mode = idle_mode
         self._moves: dict[PciAddress, Move] = {}
         self._resting: set[PciAddress] = set()
@@ -63,6 +68,7 @@ class Switcher:
         self.is_free: Callable[[PciAddress], bool] = lambda _: False
         # Told of each switch that is over: its mode, its result (ok, busy or failed) and its seconds.
         self.on_switch: Callable[[str, str, float], None] = lambda _mode, _result, _seconds: None
+        self.confirm_free: Callable[[PciAddress], Awaitable[bool]]
         survey.on_reload = self.failed.clear
 
     async def bring(self, switch: Switch, *, where: str, until: float) -> None:
@@ -95,28 +101,34 @@ class Switcher:
         listing = self._survey.listing
         return listing is not None and find_switch(listing, switch.address, switch.mode) is None
 
+    @property
+    def moving(self) -> frozenset[PciAddress]:
+        """The GPUs that are being switched now, by whichever instance."""
+        return self._instances.find_switching() | self._moves.keys()
+
     async def settle(self, address: PciAddress, mode: str | None, *, where: str, until: float) -> bool:
         """Returns when the GPU is not being switched to another mode than this; whether it was.
+
+        The mode to which another instance switches is not known, so that is waited for.
 
         Raises:
             NotReadyError: it still is at `until`.
         """
-        waited = False
+        waited, since = False, self._clock.now()
         while (move := self._moves.get(address)) is not None and move.switch.mode != mode:
             await self._wait(move, where, until)
+            waited = True
+        while address not in self._moves and address in self._instances.find_switching():
+            if self._clock.now() >= until:
+                raise _late(where, f"GPU {address} at rest", self._clock.now() - since)
+            await self._clock.sleep(_PAUSE)
             waited = True
         return waited
 
     async def _wait(self, move: Move, where: str, until: float) -> None:
         if await self._clock.wait(move.task, until - self._clock.now()):
             return
-        seconds = self._clock.now() - move.since
-        raise NotReadyError(
-            where,
-            expected=f"GPU {move.switch.address} in mode {move.switch.mode}",
-            found=f"it is being switched since {seconds:.0f} s",
-            action="the switch goes on, and the next try finds it; if this lasts, see dmesg for amdgpu",
-        )
+        raise _late(where, f"GPU {move.switch.address} in mode {move.switch.mode}", self._clock.now() - move.since)
 
     async def _check(self, switch: Switch, where: str) -> None:
         """Refuses what would be in vain."""
@@ -132,37 +144,68 @@ class Switcher:
         gpu = self._survey.find_gpu(switch.address)
         return gpu.compute_mode if gpu is not None else None
 
-    def _begin(self, switch: Switch) -> Move:
+    def _begin(self, switch: Switch, *, to_rest: bool = False) -> Move:
         gpu = self._survey.find_gpu(switch.address)
         if gpu is not None:
             self._survey.hold(gpu)
-        task = asyncio.create_task(self._move(switch, gpu), name=str(switch))
+        task = asyncio.create_task(self._move(switch, gpu, to_rest=to_rest), name=str(switch))
         move = Move(switch=switch, before=self._mode(switch), since=self._clock.now(), task=task)
         self._moves[switch.address] = move
         _LOG.info("switching %s", switch)
         return move
 
-    async def _move(self, switch: Switch, gpu: Gpu | None) -> Refused | None:
+    async def _move(self, switch: Switch, gpu: Gpu | None, *, to_rest: bool) -> Refused | None:
         """Writes, reads back and lists anew; what fails is a result, since the call that wants it may be gone."""
         start = self._clock.now()
         try:
             try:
-                await self._survey.wait_for_looks()
-                refused = await self._write(switch, gpu) or await self._verify(switch)
+                refused = await self._turn(switch, gpu, to_rest=to_rest)
             finally:
                 self._survey.let_go(switch.address)
             self._tell(switch, refused)
             await self._survey.refresh()
+            # Not where it was cancelled: the kernel may be at it still, and the end of the process gives it back.
+            self._instances.end_switch(switch.address)
         except DriverError as error:
+            self._instances.end_switch(switch.address)
             refused = Refused(found=str(error))
         except Exception as error:  # noqa: BLE001 - a defect is told to whoever waits
             _LOG.exception("switching %s", switch)
+            self._instances.end_switch(switch.address)
             refused = Refused(found=f"internal error {error!r}; see the plugin's log")
         finally:
             del self._moves[switch.address]
         result = "ok" if refused is None else "busy" if refused.passes else "failed"
         self.on_switch(switch.mode, result, self._clock.now() - start)
         return refused
+
+    async def _turn(self, switch: Switch, gpu: Gpu | None, *, to_rest: bool) -> Refused | None:
+        """The switch, when no other instance is switching this GPU; nothing where it is no longer wanted."""
+        waited = False
+        while not self._instances.try_switch(switch.address):
+            await self._clock.sleep(_PAUSE)
+            waited = True
+        if to_rest and not await self.confirm_free(switch.address):
+            return None
+        await self._wait_for_looks()
+        if waited:
+            self._survey.let_go(switch.address)
+            inventory = await self._survey.read()
+            if has_arrived(inventory, switch):
+                return None
+            gpu = next((found for found in inventory.gpus if found.address == switch.address), None)
+            if gpu is not None:
+                self._survey.hold(gpu)
+            await self._wait_for_looks()
+        return await self._write(switch, gpu) or await self._verify(switch)
+
+    async def _wait_for_looks(self) -> None:
+        """Waits for readers who do not know of the switch; for those of another instance not for long."""
+        await self._survey.wait_for_looks()
+        for _ in range(_PATIENCE):
+            if not self._instances.others_look:
+                return
+            await self._clock.sleep(_PAUSE)
 
     async def _write(self, switch: Switch, gpu: Gpu | None) -> Refused | None:
         if gpu is None:
@@ -246,7 +289,7 @@ class Switcher:
             if switch is None or not self.is_free(address) or (address, switch.mode) in self.failed:
                 self._resting.discard(address)
             elif not self.blocked:
-                self._begin(switch).task.add_done_callback(partial(self._rested, address))
+                self._begin(switch, to_rest=True).task.add_done_callback(partial(self._rested, address))
 
     def _rested(self, address: PciAddress, task: "asyncio.Task[Refused | None]") -> None:
         refused = None if task.cancelled() or task.exception() else task.result()
@@ -263,6 +306,15 @@ class Switcher:
 
 def _offers(listing: Listing, address: PciAddress, mode: str) -> bool:
     return any(device.gpu.address == address and device.mode == mode for device in listing.devices)
+
+
+def _late(where: str, expected: str, seconds: float) -> NotReadyError:
+    return NotReadyError(
+        where,
+        expected=expected,
+        found=f"it is being switched since {seconds:.0f} s",
+        action="the switch goes on, and the next try finds it; if this lasts, see dmesg for amdgpu",
+    )
 
 
 def _error(switch: Switch, before: str | None, refused: Refused, where: str) -> DriverError:

@@ -19,8 +19,10 @@ _LOG = logging.getLogger("claims")
 # A whole look costs the API server one GET for each claim of the node; a Prepare mends its own claim at once. Ten
 # minutes are a tenth of a request a second from a node of 64 claims.
 EVERY = 600.0
-# While records cannot be read, or a lost claim could not be asked about.
+# While records cannot be read, or a lost claim could not be asked about or made anew.
 _SOON = 5.0
+# Beside a newer instance: whether it still runs.
+_ASK_AGAIN = 5.0
 # Findings that leave a claim without its document: its pod has lost its devices, or is about to.
 _WITHDRAWN = frozenset({Reason.CLAIM_QUARANTINED, Reason.MODE_LOST})
 
@@ -56,7 +58,10 @@ class Verifier:
         return sum(finding.reason == Reason.CLAIM_QUARANTINED for finding in self._withdrawn.values())
 
     async def run(self) -> None:
-        """Looks until it is cancelled. The first look is at once, beside serving."""
+        """Looks until it is cancelled. The first look is at once, beside serving.
+
+        Of two instances the newer one looks: what one writes the other might find wanting, if their versions differ.
+        """
         await self._wait_for_records()
         for lost in self._claims.lost:
             text = f"record {lost.file!r} of claim UID {lost.uid} is lost: {lost.why}"
@@ -66,8 +71,15 @@ class Verifier:
         if boots:
             _LOG.warning("the node has started anew since claims were prepared (boot %s)", ", ".join(sorted(boots)))
         while True:
-            await self.look()
-            await self._world.clock.sleep(_SOON if self._waits else EVERY * (0.5 + self._world.clock.jitter()))
+            leads = self._world.instances.leads
+            if leads:
+                await self.look()
+            await self._world.clock.sleep(self._pause(leads=leads))
+
+    def _pause(self, *, leads: bool) -> float:
+        if not leads:
+            return _ASK_AGAIN
+        return _SOON if self._waits or self._claims.blind else EVERY * (0.5 + self._world.clock.jitter())
 
     async def _wait_for_records(self) -> None:
         while self._claims.not_ready:
@@ -105,7 +117,12 @@ class Verifier:
             name = names.get(uid) or await self._name_in_document(uid)
             answer = (False, None) if name is None or not ask else await self._ask(*name)
             self._waits |= ask and uid in lost and not answer[0]
-            self._complete &= await self._look_at(uid, name, answer, listing)
+            try:
+                self._complete &= await self._look_at(uid, name, answer, listing)
+            except Exception:  # noqa: BLE001 - see below
+                # One claim's defect is no reason to leave the others unmended, nor to end the process.
+                _LOG.exception("claim UID %s is not verified", uid)
+                self._complete = False
         self.on_withdrawn(dict(self._withdrawn_devices()))
         if self._complete and not self._rested:
             # Who was killed between the end of a claim and its GPU's return to the idle mode has left it on its way.
@@ -143,7 +160,8 @@ class Verifier:
         mended = [
             await self._look_at(claim.uid, (claim.namespace, claim.name), (True, claim), listing) for claim in found
         ]
-        self._claims.blind = False
+        # What cannot be written down now holds its devices for nobody: it is tried again before others are served.
+        self._claims.blind = not all(mended)
         gone = missing.uids - {claim.uid for claim in found}
         mended += [await self._look_at(uid, None, (True, None), listing) for uid in sorted(gone)]
         if all(mended):

@@ -19,6 +19,7 @@ from amdgpu_dra.testing.fakes import (
     FakeClock,
     FakeEvents,
     FakeGpus,
+    FakeInstances,
     FakeNodes,
     FakeTree,
     MemoryCdi,
@@ -62,10 +63,12 @@ class Node:
     def start(self) -> None:
         """A new process on what the old one left."""
         self.left = None
-        clock, survey, self.events = FakeClock(), Survey(self.tree), FakeEvents()
+        clock, survey, self.events = FakeClock(), Survey(self.tree, FakeInstances()), FakeEvents()
         self.clock = clock
         paths = Paths(node="n", dev_root="/dev", boot_id="b")
-        world = World(api=self.claims, nodes=self.nodes, store=self.records, cdi=self.cdi, clock=clock)
+        world = World(
+            api=self.claims, nodes=self.nodes, store=self.records, cdi=self.cdi, clock=clock, instances=FakeInstances()
+        )
         switcher = Switcher(survey, FakeGpus(lambda _: Inventory()), clock, self.events)
         self.manager = ClaimManager(paths, world, survey, switcher)
         self.verifier = Verifier(paths, world, survey, self.manager, self.events)
@@ -501,3 +504,44 @@ def test_a_crash_within_a_search_forgets_nothing() -> None:
 
         assert node.records.kept == before.records.kept
         assert node.cdi.documents == before.cdi.documents
+
+
+def test_a_lost_claim_that_cannot_be_written_down_keeps_others_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its devices would be nobody's otherwise; as soon as the disk takes it, others are served."""
+    node = Node()
+    node.cdi.documents.pop("a")
+    _corrupt(node, "a")
+    node.start()
+    _thief(node, "gpu-0000-46-00-0")
+
+    def full() -> None:
+        raise HostError("records", expected="to write", found="No space left on device", action="free space")
+
+    monkeypatch.setattr(node.records, "before", full)
+    _run(node, 2)
+    assert node.clock.waits == [5.0, 5.0]
+    assert "whose records were lost" in _prepare(node, "thief")
+    monkeypatch.undo()
+    _run(node, 3)
+    assert set(node.records.kept) == {"a", "b"}
+    assert _prepare(node, "thief") == ""
+
+
+def test_a_tree_that_cannot_be_read_puts_a_search_off_by_seconds() -> None:
+    """As before amdgpu is loaded: others wait for the search, so it is tried again soon."""
+    node = Node()
+    node.cdi.documents.pop("a")
+    _corrupt(node, "a")
+    node.start()
+    read = node.tree.read_inventory
+
+    async def fail(*, without_modes: frozenset[PciAddress] = frozenset()) -> Inventory:
+        raise HostError("sysfs", expected="a tree", found=f"none {without_modes}", action="mount it")
+
+    node.tree.read_inventory = fail  # type: ignore[method-assign]
+    _run(node, 1)
+    node.tree.read_inventory = read  # type: ignore[method-assign]
+    _run(node, 2)
+
+    assert node.clock.waits[0] == 5.0
+    assert set(node.records.kept) == {"a", "b"}

@@ -4,7 +4,8 @@ Every method raises only errors of `api/errors`.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from amdgpu_dra.api.checkpoint import Loaded, Record
@@ -22,6 +23,7 @@ __all__ = [
     "Events",
     "GpuTree",
     "Hotplug",
+    "Instances",
     "Metrics",
     "PartitionSwitch",
     "RecordStore",
@@ -144,6 +146,10 @@ class RecordStore(Protocol):
         """All of them, and what was lost of them. Raises HostError if nothing is known."""
         ...
 
+    def sweep(self, may: Callable[[str], bool]) -> None:
+        """Removes what killed processes left half written of claims (their UIDs) of which `may` is true."""
+        ...
+
     def save(self, record: Record) -> None:
         """Keeps one, in place of an older one."""
         ...
@@ -170,6 +176,72 @@ class CdiFolder(Protocol):
 
     def claims(self) -> list[str]:
         """UIDs of the claims that have a document of ours."""
+        ...
+
+    def sweep(self, may: Callable[[str], bool]) -> None:
+        """As that of the records."""
+        ...
+
+
+class Instances(Protocol):
+    """The other instances of the plugin on this node: there is one during a rolling update. Never waits.
+
+    What a killed instance has locked is free. Only `get_version` and `changing` raise HostError.
+    """
+
+    @property
+    def alone(self) -> bool:
+        """Whether no other instance runs."""
+        ...
+
+    def lead(self) -> None:
+        """Stands for the lead from now on: this instance can do the work of all."""
+        ...
+
+    @property
+    def leads(self) -> bool:
+        """Whether this one stands for the lead, and none that was started later does."""
+        ...
+
+    def try_lock(self, key: str) -> bool:
+        """Takes what `key` stands for, unless another instance has it. Taking twice is taking once."""
+        ...
+
+    def unlock(self, key: str) -> None:
+        """Gives it back."""
+        ...
+
+    def try_switch(self, address: PciAddress) -> bool:
+        """Takes the right to switch a GPU's mode, unless another instance has it."""
+        ...
+
+    def end_switch(self, address: PciAddress) -> None:
+        """Gives it back."""
+        ...
+
+    def find_switching(self) -> frozenset[PciAddress]:
+        """The GPUs that other instances are switching, or about to."""
+        ...
+
+    def begin_look(self) -> None:
+        """A reading of the tree begins; as often as `end_look` follows."""
+        ...
+
+    def end_look(self) -> None:
+        """It is over."""
+        ...
+
+    @property
+    def others_look(self) -> bool:
+        """Whether another instance is reading the tree."""
+        ...
+
+    def get_version(self) -> bytes:
+        """Differs from an earlier one if another instance may have changed records since."""
+        ...
+
+    def changing(self) -> AbstractContextManager[None]:
+        """Around a change of a record."""
         ...
 
 

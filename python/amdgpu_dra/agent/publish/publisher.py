@@ -17,6 +17,7 @@ _LOG = logging.getLogger("publish")
 # Who repairs what others change at once is in a race with them: after each repair the next one waits longer, until
 # there was none for this long.
 _PEACE = 60.0
+_ASK_AGAIN = 1.0
 
 
 class Publisher:
@@ -49,6 +50,8 @@ class Publisher:
         # Told what users shall see: a reason and a message.
         self.on_event: Callable[[str, str], None] = lambda _reason, _message: None
         self._synced: tuple[tuple[Device, ...], tuple[CounterSet, ...]] | None = None
+        # Whether it is this instance that publishes.
+        self.leads: Callable[[], bool] = lambda: True
 
     def want(self, devices: tuple[Device, ...], counter_sets: tuple[CounterSet, ...] = ()) -> None:
         """The devices, and their GPUs' counters, that should be published from now on."""
@@ -64,6 +67,7 @@ class Publisher:
     async def run(self) -> None:
         """Works until it is cancelled; what fails is tried again with growing, jittered delays."""
         while True:
+            await self._wait_for_lead()
             try:
                 version = await self._sync()
                 self._tries.reset()
@@ -86,6 +90,18 @@ class Publisher:
         else:
             await self._clock.sleep(self._repairs.next_pause())
             self._repaired = self._clock.now()
+
+    async def _wait_for_lead(self) -> None:
+        """Returns when no other instance has the lead: what two versions publish may differ, and the newer one's stays.
+
+        A write that is under way when another takes the lead is refused if that one has written since.
+        """
+        if self.leads():
+            return
+        _LOG.info("another instance of the plugin publishes")
+        while not self.leads():
+            await self._clock.sleep(_ASK_AGAIN)
+        _LOG.info("this instance publishes")
 
     async def _sync(self) -> str:
         """Lists, writes what differs, and gives the version of the list."""

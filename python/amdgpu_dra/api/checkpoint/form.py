@@ -19,6 +19,8 @@ from typing import Any
 from amdgpu_dra.api.checkpoint.record import HeldDevice, Record, State
 
 VERSION = 1
+# Made once: `json.dumps` makes one for each call that has settings.
+_ENCODER = json.JSONEncoder(separators=(",", ":"), sort_keys=True)
 _ON_DISK = (State.PREPARING, State.READY, State.UNPREPARING)
 _FIELDS = frozenset({"version", *(field.name for field in fields(Record))}) - {"later"}
 _DEVICE_FIELDS = frozenset(field.name for field in fields(HeldDevice)) - {"later"}
@@ -52,9 +54,7 @@ def encode_record(record: Record) -> bytes:
         raise ValueError(f"state: expected one of {', '.join(_ON_DISK)}, found {record.state!r}")
     known = {name: getattr(record, name) for name in _FIELDS - {"version", "devices"}}
     devices = [_encode_device(device) for device in record.devices]
-    body = json.dumps(
-        _added(record.later) | known | {"version": VERSION, "devices": devices}, separators=(",", ":"), sort_keys=True
-    ).encode()
+    body = _ENCODER.encode(_added(record.later) | known | {"version": VERSION, "devices": devices}).encode()
     return body + b"\n" + hashlib.sha256(body).hexdigest().encode() + b"\n"
 
 

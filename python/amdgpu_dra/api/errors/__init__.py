@@ -21,7 +21,8 @@ class DriverError(Exception):
 
     def __str__(self) -> str:
         text = f"{self.where}: expected {self.expected}, found {self.found}; {self.action}"
-        return " ".join(text.split())
+        # What was found may hold half of a surrogate pair, as JSON allows; an error is sent on, and must be a text.
+        return " ".join(text.split()).encode("utf-8", "backslashreplace").decode()
 
 
 class UsageError(DriverError):

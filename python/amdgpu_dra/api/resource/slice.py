@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 from amdgpu_dra.api.quantity import format_binary, parse_quantity
 
@@ -171,8 +171,28 @@ def _encode_quantity(value: Fraction) -> str:
     return format_binary(value.numerator) if value.denominator == 1 else f"{int(value * 1000)}m"
 
 
-def decode_slice(raw: Mapping[str, Any]) -> ResourceSlice:
-    """A slice as the API server gives it; fields that we never write are kept where they would matter."""
+def decode_slice(raw: object) -> ResourceSlice:
+    """A slice as the API server gives it; fields that we never write are kept where they would matter.
+
+    Raises:
+        ValueError: it is not of the form that the API promises.
+    """
+    try:
+        found = _decode(cast("Mapping[str, Any]", raw))
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"not a ResourceSlice: {error}") from error
+    for name, value, kind in (
+        ("metadata.name", found.name, str),
+        ("metadata.uid", found.uid, str),
+        ("metadata.resourceVersion", found.resource_version, str),
+        ("spec.pool.generation", found.generation, int),
+    ):
+        if not isinstance(value, kind):
+            raise ValueError(f"{name}: expected {kind.__name__}, found {value!r}")  # noqa: TRY004 - one error for one reader
+    return found
+
+
+def _decode(raw: Mapping[str, Any]) -> ResourceSlice:
     metadata, spec = raw.get("metadata") or {}, raw.get("spec") or {}
     pool = spec.get("pool") or {}
     owners = [owner for owner in metadata.get("ownerReferences") or [] if owner.get("kind") == "Node"]

@@ -12,7 +12,7 @@ from typing import Any
 
 from amdgpu_dra.core.gpu import Inventory, PciAddress, TreeText, parse
 from amdgpu_dra.core.switch import KfdProcess, Outcome
-from amdgpu_dra.edge.sysfs import ModeFiles, fingerprint, read_generation, read_tree
+from amdgpu_dra.edge.sysfs import ModeFiles, find_load, fingerprint, read_generation, read_tree
 
 _LOG = logging.getLogger("sysfs")
 # A mode is read in microseconds. One that takes twice as long as this is behind the lock of a switch.
@@ -63,6 +63,7 @@ class SysfsTree:
 
     def __init__(self, root: str) -> None:
         self.root = root
+        self._load: int | None = None
         self._held_up: set[str] = set()
         # Those of them that the last inventory was read without; the kernel may have let one go meanwhile.
         self._unread: set[str] = set()
@@ -74,10 +75,12 @@ class SysfsTree:
 
     async def read_inventory(self, *, without_modes: frozenset[PciAddress] = frozenset()) -> Inventory:
         """The inventory now. Raises HostError."""
-        inventory, self._unread = await self._look(
-            lambda skipped, note: parse(_read(self.root, skipped, note)), without_modes
-        )
+        (inventory, self._load), self._unread = await self._look(self._read_all, without_modes)
         return inventory
+
+    def _read_all(self, skipped: set[str], note: Callable[[str], None]) -> tuple[Inventory, int | None]:
+        load = find_load(self.root)
+        return parse(_read(self.root, skipped, note)), load
 
     async def _look[T](
         self, look: Callable[[set[str], Callable[[str], None]], T], without_modes: frozenset[PciAddress]
@@ -104,8 +107,14 @@ class SysfsTree:
             work.exception()
 
     async def find_generation(self) -> int | None:
-        """KFD's count of nodes that came and went."""
-        return await asyncio.to_thread(read_generation, self.root)
+        """KFD's count of nodes that came and went; one that never was if amdgpu has been loaded since the last reading.
+
+        A driver that was loaded anew may have come to the same count, with other minors.
+        """
+        return await asyncio.to_thread(self._generation)
+
+    def _generation(self) -> int | None:
+        return read_generation(self.root) if find_load(self.root) == self._load else -1
 
     async def fingerprint(self, without_modes: frozenset[PciAddress]) -> tuple[str, ...]:
         """Changes when a GPU comes, goes or changes its mode; cheap."""

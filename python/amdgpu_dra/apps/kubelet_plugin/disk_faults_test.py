@@ -21,7 +21,7 @@ from amdgpu_dra.core.fakegpu import render
 from amdgpu_dra.core.gpu import Inventory, parse
 from amdgpu_dra.edge.disk import CdiDirectory, RecordFiles
 from amdgpu_dra.edge.faketree import read_fleet
-from amdgpu_dra.testing.fakes import FakeClaims, FakeClock, FakeEvents, FakeGpus, FakeNodes, FakeTree
+from amdgpu_dra.testing.fakes import FakeClaims, FakeClock, FakeEvents, FakeGpus, FakeInstances, FakeNodes, FakeTree
 
 INVENTORY = parse(render(read_fleet("mi300x-8-spx")))
 DEVICES = {"held": "gpu-0000-05-00-0", "c": "gpu-0000-26-00-0"}
@@ -79,7 +79,8 @@ class Node:
 
     def start(self) -> None:
         """A new process on what the old one left."""
-        clock, survey = FakeClock(), Survey(FakeTree(INVENTORY))
+        clock, instances = FakeClock(), FakeInstances()
+        survey = Survey(FakeTree(INVENTORY), instances)
         self.manager = ClaimManager(
             Paths(node="n", dev_root="/dev", boot_id="b"),
             World(
@@ -88,6 +89,7 @@ class Node:
                 store=RecordFiles(str(self.folder / "claims")),
                 cdi=CdiDirectory(str(self.folder / "cdi")),
                 clock=clock,
+                instances=instances,
             ),
             survey,
             Switcher(survey, FakeGpus(lambda _: Inventory()), clock, FakeEvents()),

@@ -6,6 +6,7 @@ import signal
 from dataclasses import replace
 
 from amdgpu_dra.agent.publish import Support
+from amdgpu_dra.api.errors import HostError
 from amdgpu_dra.api.logs import facts
 from amdgpu_dra.api.reasons import Reason
 from amdgpu_dra.apps.kubelet_plugin.flags import Options
@@ -18,6 +19,7 @@ from amdgpu_dra.core.gpu import Inventory
 _LOG = logging.getLogger("plugin")
 # Calls in flight get this long at a stop; the pod's own grace period is 30 s.
 _GRACE = 20.0
+_ASK_AGAIN = 0.5
 
 
 class Runner:
@@ -63,10 +65,13 @@ class Runner:
         plugin.uevents.open()
         # Where it fails everything is served all the same: a claim can be released without any GPU.
         await plugin.rescan.look()
+        plugin.kubelet.sweep()
         await plugin.kubelet.start_dra()
         await plugin.kubelet.start_registration()
         if self._options.healthcheck_port >= 0:
             _LOG.info("health checks on port %d", await plugin.health.start(self._options.healthcheck_port))
+        if not plugin.survey.unknown:
+            plugin.instances.lead()
         _LOG.info("serving %s", plugin.kubelet.sockets.dra)
 
     async def _work(self) -> None:
@@ -83,6 +88,7 @@ class Runner:
                 plugin.verifier.run(),
                 self._reverify(),
                 plugin.rescan.run(),
+                self._lead(),
             )
             tasks = [group.create_task(work) for work in works]
             await self._stop.wait()
@@ -92,6 +98,17 @@ class Runner:
             for task in tasks:
                 task.cancel()
             await self._plugin.switcher.close()
+
+    async def _lead(self) -> None:
+        """Takes the lead once every GPU is known: until then what the instance before this one published is better."""
+        plugin = self._plugin
+        while plugin.survey.unknown:
+            await plugin.clock.sleep(_ASK_AGAIN)
+            try:
+                await plugin.survey.refresh()
+            except HostError as error:
+                _LOG.error("%s", error)
+        plugin.instances.lead()
 
     async def _reverify(self) -> None:
         """Looks at the claims again as soon as the GPUs have changed.

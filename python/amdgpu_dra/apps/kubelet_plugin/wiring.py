@@ -31,6 +31,7 @@ from amdgpu_dra.agent.ports import (
     Events,
     GpuTree,
     Hotplug,
+    Instances,
     PartitionSwitch,
     RecordStore,
     SliceApi,
@@ -51,7 +52,7 @@ from amdgpu_dra.apps.kubelet_plugin.meters import (
     timed,
 )
 from amdgpu_dra.core.slices import DRIVER
-from amdgpu_dra.edge.disk import CdiDirectory, RecordFiles
+from amdgpu_dra.edge.disk import CdiDirectory, InstanceFile, RecordFiles
 from amdgpu_dra.edge.kube import Connection, KubeApi
 from amdgpu_dra.edge.kubelet import HealthServer, HealthState, KubeletServer, ResourceHealth, Sockets
 from amdgpu_dra.edge.sysfs import DeviceRoot, ModeFiles, Uevents
@@ -69,6 +70,7 @@ class Plugin:
     rescan: Rescan
     uevents: Uevents
     events: EventQueue
+    clock: Clock
     claims: ClaimManager
     verifier: Verifier
     publisher: Publisher
@@ -77,6 +79,7 @@ class Plugin:
     health: HealthServer
     connection: Connection
     metrics: "MetricsServer | None"
+    instances: InstanceFile
 
 
 def wire(options: Options) -> Plugin:
@@ -93,25 +96,29 @@ def wire(options: Options) -> Plugin:
         DRIVER,
         plugins=options.kubelet_plugins_directory_path,
         registrar=options.kubelet_registrar_directory_path,
+        pod_uid=options.pod_uid,
     )
+    file = InstanceFile(f"{options.kubelet_plugins_directory_path}/{DRIVER}")
+    instances: Instances = file
     connection = Connection(options.kubeconfig)
     kube = KubeApi(connection, driver=DRIVER, node=options.node_name)
     slice_api: SliceApi = kube
     event_api: EventApi = kube
     clock: Clock = SystemClock()
     publisher = Publisher(slice_api, clock, node=options.node_name, with_counters=options.dynamic_partitioning)
+    publisher.leads = lambda: instances.leads
     metrics = _metrics(options)
     if metrics is not None:
         connection.on_request = count_requests(metrics)
         publisher.on_generation = partial(put_generations, metrics, publisher)
     tree: GpuTree = SysfsTree(options.sysfs_root)
-    survey = Survey(tree)
+    survey = Survey(tree, instances)
     uevents = Uevents()
     hotplug: Hotplug = uevents
     events = EventQueue(event_api, clock)
     switcher = _switcher(options, survey, clock, events)
     paths = Paths(node=options.node_name, dev_root=options.dev_root, boot_id=_boot_id())
-    world = _world(options, kube, device_root, clock)
+    world = _world(options, kube, device_root, clock, instances)
     claims = ClaimManager(paths, world, survey, switcher)
     board = HealthBoard(clock, interval=options.rescan_interval)
     kubelet = KubeletServer(
@@ -123,6 +130,7 @@ def wire(options: Options) -> Plugin:
         ),
         health=ResourceHealth(options.node_name, board.watch),
     )
+    kubelet.guard, kubelet.is_replaced = file.exclusive, lambda: not instances.leads
     publisher.on_event = events.emit
     kubelet.registration.on_refused = partial(events.emit, Reason.REGISTRATION_REFUSED)
     verifier = Verifier(paths, replace(world, api=PacedClaims(kube, clock)), survey, claims, events)
@@ -143,6 +151,7 @@ def wire(options: Options) -> Plugin:
         rescan=Rescan(survey, switcher, tree, hotplug, clock, interval=options.rescan_interval),
         uevents=uevents,
         events=events,
+        clock=clock,
         claims=claims,
         verifier=verifier,
         publisher=publisher,
@@ -151,16 +160,17 @@ def wire(options: Options) -> Plugin:
         health=HealthServer(checks),
         connection=connection,
         metrics=metrics,
+        instances=file,
     )
 
 
-def _world(options: Options, kube: KubeApi, device_root: DeviceRoot, clock: Clock) -> World:
+def _world(options: Options, kube: KubeApi, device_root: DeviceRoot, clock: Clock, instances: Instances) -> World:
     """What claims are carried out on."""
     api: ClaimApi = PatientClaims(kube, clock)
     nodes: DeviceNodes = device_root
     store: RecordStore = RecordFiles(f"{options.kubelet_plugins_directory_path}/{DRIVER}/claims", writer=VERSION)
     cdi: CdiFolder = CdiDirectory(options.cdi_root)
-    return World(api=api, nodes=nodes, store=store, cdi=cdi, clock=clock)
+    return World(api=api, nodes=nodes, store=store, cdi=cdi, clock=clock, instances=instances)
 
 
 def _by_ref(call: Callable[[Iterable[ClaimRef]], Awaitable[Mapping[str, Answer]]]) -> Calls:

@@ -1,6 +1,7 @@
 """What can be said of claims whose records were lost: from their CDI documents, or else from all claims."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -10,6 +11,8 @@ from amdgpu_dra.core.claims.guard import Holdings
 from amdgpu_dra.core.slices import DRIVER
 
 _VARIABLE = "AMD_GPU_"
+# Of an object of the API; what a document says goes into a request.
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +62,7 @@ def find_record(uid: str, document: bytes, node: str) -> Record | None:
     """The claim of a document, and its devices, as LOST; None if the document does not say."""
     words = list(_words(document))
     names = [claim.partition("/") for _, facts in words if (claim := facts.get("claim"))]
-    name = next(((namespace, name) for namespace, slash, name in names if slash and namespace and name), None)
+    name = next(((space, name) for space, _, name in names if _NAME.fullmatch(space) and _NAME.fullmatch(name)), None)
     if name is None:
         return None
     # No claim is given what its document does not name. Whether it looks on as an administrator is not in there.

@@ -168,7 +168,7 @@ def _instead(listing: Listing, name: str) -> str:
 
 def find_switch(listing: Listing, address: PciAddress, mode: str) -> Switch | None:
     """The switch of a GPU to a mode; None if it is in that mode, or the mode is not offered."""
-    devices = [device for device in listing.devices if device.gpu.address == address and device.mode == mode]
+    devices = [device for device in listing.of_gpu(address) if device.mode == mode]
     if not devices or any(device.is_current for device in devices):
         return None
     return Switch(address=address, mode=mode, indices=frozenset(device.partition.index for device in devices))
@@ -216,7 +216,7 @@ def _nodes(held: HeldDevice, device: NodeDevice, listing: Listing, where: str) -
     """The nodes of a device that exists; for admin access to one that does not, those of all that do on its GPU."""
     if device.is_current:
         return device.nodes
-    there = [item for item in listing.devices if item.gpu.address == device.gpu.address and item.is_current]
+    there = [item for item in listing.of_gpu(device.gpu.address) if item.is_current]
     if held.admin_access and there:
         return tuple(dict.fromkeys(node for item in there for node in item.nodes))
     raise HostError(

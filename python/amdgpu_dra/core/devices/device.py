@@ -83,6 +83,17 @@ class Listing:
         """The device of that name."""
         return self._by_name.get(name)
 
+    def of_gpu(self, address: PciAddress) -> tuple[NodeDevice, ...]:
+        """The devices of one GPU."""
+        return self._by_gpu.get(address, ())
+
     @cached_property
     def _by_name(self) -> dict[str, NodeDevice]:
         return {device.name: device for device in self.devices}
+
+    @cached_property
+    def _by_gpu(self) -> dict[PciAddress, tuple[NodeDevice, ...]]:
+        found: dict[PciAddress, list[NodeDevice]] = {}
+        for device in self.devices:
+            found.setdefault(device.gpu.address, []).append(device)
+        return {address: tuple(devices) for address, devices in found.items()}

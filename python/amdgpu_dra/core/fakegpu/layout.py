@@ -14,8 +14,10 @@ DRM_MAJOR = 226
 FIRST_RENDER = 128
 # A multi-XCC GPU registers a DRM device for each of eight possible partitions (MAX_XCP), whatever its mode.
 XCPS = 8
-# The kernel's legacy minors: card0 … card63. What comes after them gets no DRM node.
+# The kernel's legacy minors: card0 … card63. What comes after them gets no DRM node, or on newer kernels numbers from
+# the extended range, which cards and render nodes share.
 LEGACY_CARDS = 64
+_EXTENDED = 192
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,17 +92,21 @@ class History:
         first = int(fleet.board_vga) + fleet.other_cards
         cards = _free({device.card for device in taken}, first)
         renders = _free({device.render for device in taken}, FIRST_RENDER + fleet.other_cards)
+        extended = _free({number for device in taken for number in (device.card, device.render)}, _EXTENDED)
         owners = {device.owner for device in taken}
         dot = "." if fleet.kernel == "6.8" else "_"
         xcps = (name for number in count() if (name := f"amdgpu_xcp{dot}{number}") not in owners)
         made: list[Drm | None] = []
         for index in range(XCPS if MODELS[gpu.model].xccs > 1 else 1):
-            card = next(cards)
-            if card < LEGACY_CARDS:
-                owner = str(gpu.address) if index == 0 else next(xcps)
-                made.append(Drm(owner=owner, card=card, render=next(renders)))
+            if (card := next(cards)) < LEGACY_CARDS:
+                render = next(renders)
+            elif fleet.kernel == "7.x":
+                # The render node is made first.
+                render, card = next(extended), next(extended)
             else:
                 made.append(None)
+                continue
+            made.append(Drm(owner=str(gpu.address) if index == 0 else next(xcps), card=card, render=render))
         return replace(self, drm={**self.drm, gpu.address: tuple(made)})
 
     def without_drm(self, gpu: GpuSpec) -> "History":

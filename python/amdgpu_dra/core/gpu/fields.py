@@ -8,6 +8,8 @@ from amdgpu_dra.core.gpu.tree import TreeText, Unreadable
 # The kernel writes these where it has no value.
 _NO_VALUE = frozenset({"", "(null)", "Unknown", "UNKNOWN", "Not supported", "unknown"})
 _LONGEST = 1 << 16
+# More than any 64-bit number has. Python refuses numbers of thousands of digits, and is slow with those before.
+_MOST_DIGITS = 40
 
 
 class Reader:
@@ -54,7 +56,7 @@ class Reader:
         values: dict[str, int] = {}
         for line in text.splitlines():
             name, _, value = line.strip().partition(" ")
-            if value.isascii() and value.isdigit():
+            if value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS:
                 values[name] = int(value)
             elif name:
                 self.note(path, f"line {line[:64]!r}: expected a name and an unsigned decimal", f"{costs}: {name[:64]}")
@@ -64,7 +66,7 @@ class Reader:
 def decimal(text: str) -> int:
     """A plain integer, `-1` included; nothing else that Python would take."""
     digits = text.removeprefix("-")
-    if not (digits.isascii() and digits.isdigit()):
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= _MOST_DIGITS):
         raise ValueError("expected a decimal number")
     return int(text)
 

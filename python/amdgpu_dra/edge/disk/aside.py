@@ -39,8 +39,15 @@ def drop_oldest(folder: str) -> None:
         kept = [entry for entry in found if _MARK in entry.name]
     if len(kept) <= _MOST:
         return
-    # By the time at which the name was changed. What cannot be removed (a folder, for one) stays.
-    kept.sort(key=lambda entry: entry.stat(follow_symlinks=False).st_ctime_ns)
-    for entry in kept[: len(kept) - _MOST]:
+    # What cannot be removed (a folder, for one) stays.
+    for entry in sorted(kept, key=_changed)[: len(kept) - _MOST]:
         with suppress(OSError):
             os.unlink(entry.path)
+
+
+def _changed(entry: os.DirEntry[str]) -> int:
+    """The time at which its name was changed, in ns; 0 if it has gone meanwhile."""
+    try:
+        return entry.stat(follow_symlinks=False).st_ctime_ns
+    except FileNotFoundError:
+        return 0

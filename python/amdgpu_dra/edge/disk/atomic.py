@@ -1,7 +1,7 @@
 """The one way in which we write a file: nobody ever sees half of it."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from amdgpu_dra.api.errors import HostError
@@ -58,10 +58,14 @@ def sync_folder(folder: str) -> None:
         os.close(handle)
 
 
-def drop_temporaries(folder: str, start: str = "") -> None:
-    """Removes what a killed process left half written of files whose names begin with `start`."""
+def sweep_temporaries(folder: str, start: str, end: str, may: Callable[[str], bool]) -> None:
+    """Removes what a killed process left half written of files `start` + WHAT + `end`, of which `may` is true of WHAT.
+
+    Another process may be writing there: of what it works on, `may` has to be false.
+    """
+    start, end = f".{start}", f"{end}{TEMPORARY}"
     for name in os.listdir(folder):
-        if name.startswith(f".{start}") and name.endswith(TEMPORARY):
+        if name.startswith(start) and name.endswith(end) and may(name[len(start) : -len(end)]):
             with suppress(FileNotFoundError):
                 os.unlink(f"{folder}/{name}")
 

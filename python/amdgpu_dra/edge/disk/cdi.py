@@ -1,11 +1,11 @@
 """The folder of CDI documents, which is shared with other drivers: only files of ours are touched."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from amdgpu_dra.core.cdi import encode_spec, spec_file_name
-from amdgpu_dra.edge.disk.atomic import drop_temporaries, host_errors, remove_file, write_file
+from amdgpu_dra.edge.disk.atomic import host_errors, remove_file, sweep_temporaries, write_file
 
 _START, _END = spec_file_name("\n").split("\n")
 
@@ -14,11 +14,10 @@ class CdiDirectory:
     """`<folder>/k8s.gpu.amd.com-gpu_<uid>.json`. Fulfils `agent/ports.CdiFolder`."""
 
     def __init__(self, folder: str) -> None:
-        """Makes the folder, and sweeps what a killed process left half written there. Raises HostError."""
+        """Makes the folder. Raises HostError."""
         self.folder = folder
         with host_errors(f"CDI folder {folder}", "to make it"):
             os.makedirs(folder, mode=0o755, exist_ok=True)
-            drop_temporaries(folder, _START)
 
     def write(self, uid: str, document: Mapping[str, Any]) -> bool:
         """Writes a document unless the file holds exactly it; whether it was written.
@@ -56,3 +55,8 @@ class CdiDirectory:
         with host_errors(f"CDI folder {self.folder}", "to read it"):
             names = os.listdir(self.folder) if os.path.isdir(self.folder) else []
         return [name[len(_START) : -len(_END)] for name in names if name.startswith(_START) and name.endswith(_END)]
+
+    def sweep(self, may: Callable[[str], bool]) -> None:
+        """Removes what killed processes left half written of claims (their UIDs) of which `may` is true."""
+        with host_errors(f"CDI folder {self.folder}", "to remove half documents"):
+            sweep_temporaries(self.folder, _START, _END, may)

@@ -53,12 +53,15 @@ def test_folder_writes_only_what_changes(folder: CdiFolder) -> None:
 
 
 def test_a_new_process_finds_the_records(tmp_path: Path) -> None:
-    """What was saved is on disk, and half-written files of a killed process are swept away."""
+    """What was saved is on disk; half-written files of a killed process are swept, but for claims in work."""
     RecordFiles(str(tmp_path)).save(_record("a"))
-    (tmp_path / ".b.json.tmp").write_text("half")
+    for uid in ("b", "c"):
+        (tmp_path / f".{uid}.json.tmp").write_text("half")
+    store = RecordFiles(str(tmp_path))
+    store.sweep(lambda uid: uid == "b")
 
-    assert RecordFiles(str(tmp_path)).load().records == (_record("a"),)
-    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+    assert store.load().records == (_record("a"),)
+    assert {path.name for path in tmp_path.iterdir()} == {"a.json", ".c.json.tmp"}
 
 
 def test_documents_of_others_are_left_alone(tmp_path: Path) -> None:
@@ -72,12 +75,14 @@ def test_documents_of_others_are_left_alone(tmp_path: Path) -> None:
 
 
 def test_half_documents_of_a_killed_process_are_swept(tmp_path: Path) -> None:
-    """A new process removes ours, and no other driver's."""
+    """A new process removes ours, unless the claim is in work, and no other driver's."""
     (tmp_path / ".k8s.gpu.amd.com-gpu_a.json.tmp").write_text("half")
+    (tmp_path / ".k8s.gpu.amd.com-gpu_b.json.tmp").write_text("half")
     (tmp_path / ".vendor.example.org-x.json.tmp").write_text("half")
-    CdiDirectory(str(tmp_path))
+    CdiDirectory(str(tmp_path)).sweep(lambda uid: uid == "a")
 
-    assert [path.name for path in tmp_path.iterdir()] == [".vendor.example.org-x.json.tmp"]
+    left = {".k8s.gpu.amd.com-gpu_b.json.tmp", ".vendor.example.org-x.json.tmp"}
+    assert {path.name for path in tmp_path.iterdir()} == left
 
 
 def test_a_document_is_read_as_it_is(folder: CdiFolder) -> None:

@@ -3,6 +3,7 @@
 import logging
 import os
 import stat
+from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 
@@ -17,7 +18,7 @@ from amdgpu_dra.api.checkpoint import (
     is_uid,
 )
 from amdgpu_dra.edge.disk.aside import drop_oldest, set_aside
-from amdgpu_dra.edge.disk.atomic import drop_temporaries, host_errors, make_folder, sync_folder, write_file
+from amdgpu_dra.edge.disk.atomic import host_errors, make_folder, sweep_temporaries, sync_folder, write_file
 
 _LOG = logging.getLogger("disk")
 _END = ".json"
@@ -47,7 +48,6 @@ class RecordFiles:
         """
         with self._errors("to read it"):
             self._make()
-            drop_temporaries(self.folder)
             names = sorted(name for name in os.listdir(self.folder) if name.endswith(_END))
         records, lost = list[Record](), list[LostRecord]()
         for name in names:
@@ -95,6 +95,11 @@ class RecordFiles:
         handle = os.open(f"{self.folder}/{name}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(handle, "rb") as file:
             return file.read()
+
+    def sweep(self, may: Callable[[str], bool]) -> None:
+        """Removes what killed processes left half written of claims (their UIDs) of which `may` is true."""
+        with self._errors("to remove half records"):
+            sweep_temporaries(self.folder, "", _END, may)
 
     def save(self, record: Record) -> None:
         """Keeps a record; on return the disk has it."""

@@ -35,9 +35,12 @@ def read_fleet(name: str) -> FleetSpec:
                 action="name one of them or the path of a fleet file",
             ) from error
     try:
-        return decode_fleet(yaml.safe_load(text))
-    except yaml.YAMLError as error:
+        found = yaml.safe_load(text)
+    # YAML has dates and numbers that Python has not, and documents deeper than its stack.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise _not_a_fleet(name, f"no YAML: {error}") from error
+    try:
+        return decode_fleet(found)
     except FleetError as error:
         raise _not_a_fleet(name, str(error)) from error
 

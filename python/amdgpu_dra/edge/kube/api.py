@@ -134,7 +134,7 @@ class KubeApi:
             node = await self._connection.request("GET", f"/api/v1/nodes/{quote(self._node, safe='')}")
         except StatusError as error:
             raise _not_ready(f"node {self._node}", error, hint="is --node-name the name of this node?") from error
-        return str(node["metadata"]["uid"])
+        return _text(node, "metadata", "uid")
 
     async def get_version(self) -> str:
         """See the port."""
@@ -151,7 +151,7 @@ class KubeApi:
             if error.code == _INVALID:
                 return None
             raise _not_ready(f"trial of ResourceSlice {item.name}", error) from error
-        return decode_slice(found)
+        return _slice(found)
 
     async def list_slices(self) -> tuple[list[ResourceSlice], str]:
         """See the port."""
@@ -159,7 +159,10 @@ class KubeApi:
             found = await self._group.request("GET", _SLICES, query=self._selector)
         except StatusError as error:
             raise _not_ready("ResourceSlices", error) from error
-        return [decode_slice(item) for item in found.get("items") or []], found["metadata"]["resourceVersion"]
+        items = found.get("items") or []
+        if not isinstance(items, list):
+            raise _not_as_promised("ResourceSlices", f"items: {items!r}")
+        return [_slice(item) for item in items], _text(found, "metadata", "resourceVersion")
 
     async def create_slice(self, item: ResourceSlice) -> ResourceSlice:
         """See the port."""
@@ -171,7 +174,7 @@ class KubeApi:
 
     async def _write(self, method: str, path: str, item: ResourceSlice) -> ResourceSlice:
         try:
-            return decode_slice(await self._group.request(method, path, body=encode_slice(item)))
+            return _slice(await self._group.request(method, path, body=encode_slice(item)))
         except StatusError as error:
             raise _not_ready(f"ResourceSlice {item.name}", error) from error
 
@@ -214,6 +217,27 @@ def _not_listed(error: StatusError) -> DriverError:
         found=f"status {error.code}: {error.message}",
         action="give it that right, as the chart does; without it a lost claim waits for the kubelet's next Prepare",
     )
+
+
+def _slice(raw: object) -> ResourceSlice:
+    try:
+        return decode_slice(raw)
+    except ValueError as error:
+        raise _not_as_promised("ResourceSlices", str(error)) from error
+
+
+def _text(raw: object, *names: str) -> str:
+    found = raw
+    for name in names:
+        found = found.get(name) if isinstance(found, dict) else None
+    if not isinstance(found, str):
+        raise _not_as_promised(".".join(names), repr(found))
+    return found
+
+
+def _not_as_promised(where: str, found: str) -> NotReadyError:
+    action = "it is asked again; if this lasts, look at what stands between this node and the API server"
+    return NotReadyError(where, expected="an object as the API defines it", found=found, action=action)
 
 
 def _not_ready(where: str, error: StatusError, *, hint: str = "") -> NotReadyError:

@@ -225,7 +225,7 @@ def _status_error(code: int, data: bytes, headers: Mapping[str, str]) -> StatusE
         status = json.loads(data)
         message = str(status.get("message") or data[:200].decode("utf-8", "replace"))
         details = status.get("details")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         message, details = data[:200].decode("utf-8", "replace"), None
     told = headers.get("Retry-After", "")
     # The API server states seconds; a date, which HTTP allows too, is left to our own pauses.

@@ -96,7 +96,8 @@ class ResourceGroup:
                 raise
             found = {}
         items = found.get("versions")
-        served = [str(item.get("version")) for item in items or () if isinstance(item, Mapping)]
+        told = items if isinstance(items, list) else ()
+        served = [str(item.get("version")) for item in told if isinstance(item, Mapping)]
         best = next((version for version in VERSIONS if version in served), "")
         if not best:
             raise _not_served(served)

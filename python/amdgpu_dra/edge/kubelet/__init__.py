@@ -4,7 +4,8 @@ The only importer of the protocol stubs. Knows sockets and messages. Refuses to 
 """
 
 from amdgpu_dra.edge.kubelet.health import HealthServer, HealthState
-from amdgpu_dra.edge.kubelet.server import KubeletServer, Sockets
+from amdgpu_dra.edge.kubelet.server import KubeletServer
+from amdgpu_dra.edge.kubelet.sockets import Sockets
 from amdgpu_dra.edge.kubelet.watch import ResourceHealth
 
 __all__ = ["HealthServer", "HealthState", "KubeletServer", "ResourceHealth", "Sockets"]

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import count
 from types import ModuleType
 from typing import Any, Protocol
@@ -56,6 +57,13 @@ class DraService:
     def __init__(self, prepare: Handler, unprepare: Handler) -> None:
         self._prepare, self._unprepare = prepare, unprepare
         self._numbers = count(1)
+        self._running = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def wait_idle(self) -> None:
+        """Returns at a moment at which no call runs."""
+        await self._idle.wait()
 
     def handlers(self) -> "list[grpc.GenericRpcHandler[Any, Any]]":
         """One generic handler for each version of the service."""
@@ -78,6 +86,17 @@ class DraService:
             for name, messages in SERVICES.items()
         ]
 
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        self._running += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._running -= 1
+            if not self._running:
+                self._idle.set()
+
     def _call(self, messages: ModuleType, verb: str, handler: Handler) -> Callable[[Any, Any], Awaitable[Any]]:
         async def call(request: Any, _context: Any) -> Any:
             start = time.perf_counter()
@@ -85,7 +104,8 @@ class DraService:
             number = next(self._numbers) if request.claims else 0
             response = getattr(messages, f"Node{verb}ResourcesResponse")()
             try:
-                answers = await handler((claim.uid, claim.namespace, claim.name) for claim in request.claims)
+                with self._counted():
+                    answers = await handler((claim.uid, claim.namespace, claim.name) for claim in request.claims)
             except asyncio.CancelledError:
                 _log(verb, number, request.claims, response, time.perf_counter() - start)
                 raise

@@ -1,62 +1,46 @@
 """The two Unix sockets: the DRA service's, and the registration's."""
 
 import asyncio
+import logging
 import os
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 
 import grpc.aio
 
-from amdgpu_dra.api.errors import HostError, UsageError
+from amdgpu_dra.api.errors import HostError
 from amdgpu_dra.edge.kubelet.dra import DraService, Handler
 from amdgpu_dra.edge.kubelet.registration import RegistrationService
+from amdgpu_dra.edge.kubelet.sockets import Sockets, find_stale, temporary_path
 from amdgpu_dra.edge.kubelet.watch import ResourceHealth
 
-# sun_path has 108 bytes with its end.
-_LONGEST_PATH = 107
+_LOG = logging.getLogger("kubelet")
 # The kubelet's own limit for GetInfo.
 _ANSWER_SECONDS = 1.0
 _OPTIONS = [("grpc.max_receive_message_length", 16 << 20), ("grpc.max_send_message_length", 16 << 20)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sockets:
-    """Paths of the sockets."""
-
-    dra: str
-    registration: str
-
-    @classmethod
-    def of(cls, driver: str, *, plugins: str, registrar: str) -> "Sockets":
-        """The usual names below the kubelet's folders."""
-        return cls(dra=f"{plugins}/{driver}/dra.sock", registration=f"{registrar}/{driver}-reg.sock")
-
-
 class KubeletServer:
-    """Serves the kubelet. Start the DRA service first, then the registration: the kubelet calls at once."""
+    """Serves the kubelet. Start the DRA service first, then the registration: the kubelet calls at once.
+
+    Attributes:
+        guard: inside, no other instance of the plugin places or removes sockets.
+        is_replaced: whether another instance serves the kubelet in place of this one.
+    """
 
     def __init__(
         self, driver: str, sockets: Sockets, *, prepare: Handler, unprepare: Handler, health: ResourceHealth
     ) -> None:
-        """Raises UsageError if a path is too long for a socket."""
-        self.sockets = sockets
-        for path, flag in (
-            (sockets.dra, "--kubelet-plugins-directory-path"),
-            (sockets.registration, "--kubelet-registrar-directory-path"),
-        ):
-            if len(os.fsencode(path)) > _LONGEST_PATH:
-                raise UsageError(
-                    f"socket {path}",
-                    expected=f"a path of at most {_LONGEST_PATH} bytes, which is what Linux takes for a socket",
-                    found=f"{len(os.fsencode(path))} bytes",
-                    action=f"set {flag} to a shorter path",
-                )
+        self.sockets, self._driver = sockets, driver
+        self.guard: Callable[[], AbstractContextManager[None]] = nullcontext
+        self.is_replaced: Callable[[], bool] = lambda: False
         self.registration = RegistrationService(driver, sockets.dra)
+        self._service = DraService(prepare, unprepare)
         self._dra = grpc.aio.server(options=_OPTIONS)
-        self._dra.add_generic_rpc_handlers(DraService(prepare, unprepare).handlers() + health.handlers())
+        self._dra.add_generic_rpc_handlers(self._service.handlers() + health.handlers())
         self._registrar = grpc.aio.server()
         self._registrar.add_generic_rpc_handlers([self.registration.handler()])
-        self._listening: list[str] = []
+        self._placed: dict[str, os.stat_result] = {}
         self._channels: dict[str, grpc.aio.Channel] = {}
 
     async def start_dra(self) -> None:
@@ -68,12 +52,18 @@ class KubeletServer:
         await self._listen(self._registrar, self.sockets.registration)
 
     async def _listen(self, server: grpc.aio.Server, path: str) -> None:
+        """Serves a path. A socket that is there is replaced at once: at no moment is there none.
+
+        gRPC unlinks the path that it was told at its end, whoever has it by then: it is told another one.
+        """
+        temporary = temporary_path(path, self._driver)
         try:
             os.makedirs(os.path.dirname(path), mode=0o750, exist_ok=True)
-            with suppress(FileNotFoundError):
-                os.unlink(path)  # of a process that was killed
-            server.add_insecure_port(f"unix:{path}")
-            await server.start()
+            with self.guard():
+                server.add_insecure_port(f"unix:{temporary}")
+                await server.start()
+                self._placed[path] = os.stat(temporary)
+                os.rename(temporary, path)
         except (OSError, RuntimeError) as error:
             raise HostError(
                 f"socket {path}",
@@ -81,7 +71,25 @@ class KubeletServer:
                 found=str(error),
                 action="make the folder writable for this process, or name another one by its flag",
             ) from error
-        self._listening.append(path)
+
+    def sweep(self) -> None:
+        """Removes the sockets of instances that were killed."""
+        plugins, registrar = (
+            os.path.dirname(os.path.dirname(self.sockets.dra)),
+            os.path.dirname(self.sockets.registration),
+        )
+        with self.guard():
+            for path in list(find_stale(self._driver, plugins=plugins, registrar=registrar)):
+                with suppress(OSError):
+                    os.unlink(path)
+                    _LOG.info("removed socket %s of an instance that was killed", path)
+
+    def _remove(self, path: str) -> None:
+        """Removes a socket, unless another instance has taken its place."""
+        placed = self._placed.pop(path, None)
+        with self.guard(), suppress(OSError):
+            if placed is not None and os.path.samestat(placed, os.stat(path)):
+                os.unlink(path)
 
     async def find_problem(self) -> str | None:
         """Asks both sockets as the kubelet would, with nothing to prepare; None if both answer.
@@ -102,16 +110,20 @@ class KubeletServer:
         return None
 
     async def stop(self, grace: float) -> None:
-        """Leaves the kubelet's sight first, then lets calls in flight end, `grace` seconds at most.
+        """Leaves the kubelet's sight, then lets calls in flight end; within `grace` seconds.
 
-        A stream of reports is such a call, and ends with what it watches.
+        A kubelet from 1.35 on closes its connection when the registration's socket goes: beside another instance, which
+        gets all new calls, those in flight end first. A stream of reports is a call too, and ends with what it watches.
         """
+        end = asyncio.get_running_loop().time() + grace
         for channel in self._channels.values():
             await channel.close(None)
+        if self.is_replaced():
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(end):
+                    await self._service.wait_idle()
         await self._registrar.stop(0)
-        await self._dra.stop(grace)
-        for path in self._listening:
-            with suppress(FileNotFoundError):
-                os.unlink(path)
-        self._listening.clear()
+        self._remove(self.sockets.registration)
+        await self._dra.stop(max(0.0, end - asyncio.get_running_loop().time()))
+        self._remove(self.sockets.dra)
         await asyncio.sleep(0)

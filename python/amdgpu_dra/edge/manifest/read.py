@@ -47,7 +47,7 @@ def _documents(name: str, text: str) -> list[object]:
     try:
         if text.lstrip().startswith(("{", "[")):
             return list(_json_documents(text))
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         # YAML takes more that begins so; it has the last word.
         pass
     try:

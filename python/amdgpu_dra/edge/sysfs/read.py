@@ -166,6 +166,14 @@ def read_generation(root: str) -> int | None:
         return None
 
 
+def find_load(root: str) -> int | None:
+    """Differs after each load of amdgpu, whose files are made anew, also where they say the same as before."""
+    try:
+        return os.stat(f"{root}/{paths.GENERATION}").st_ino
+    except OSError:
+        return None
+
+
 def fingerprint(
     root: str, without_modes: Collection[str] = (), on_mode: Callable[[str], None] = lambda _: None
 ) -> tuple[str, ...]:
@@ -174,7 +182,7 @@ def fingerprint(
     KFD's generation rises with every node that is added or removed; no event is sent for a change of mode.
     """
     try:
-        return _fingerprint(_Tree(root.rstrip("/") or "/"), without_modes, on_mode)
+        return (str(find_load(root)), *_fingerprint(_Tree(root.rstrip("/") or "/"), without_modes, on_mode))
     except HostError as error:
         # Differs from that of every tree, so that the next look at the tree says what is wrong.
         return (str(error),)

@@ -50,4 +50,8 @@ def set_up_logging(form: str, verbosity: int) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if form == "json" else _Text())
     logging.basicConfig(level=logging.DEBUG if verbosity >= 4 else logging.INFO, handlers=[handler], force=True)  # noqa: PLR2004
+    # What no line of ours shows is not looked up: the caller's place, thread, process and task of each record.
+    logging._srcfile = None  # noqa: SLF001 - the library's own advice (logging HOWTO, Optimization)
+    for name in ("logThreads", "logMultiprocessing", "logProcesses", "logAsyncioTasks"):
+        setattr(logging, name, False)
     logging.getLogger("asyncio").setLevel(logging.WARNING)

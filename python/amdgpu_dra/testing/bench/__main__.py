@@ -19,6 +19,8 @@ from amdgpu_dra.api.errors import DriverError
 from amdgpu_dra.core.fakegpu import render
 from amdgpu_dra.core.gpu import parse
 from amdgpu_dra.edge.faketree import read_fleet, write_tree
+from amdgpu_dra.testing.bench.flat import measure_flat
+from amdgpu_dra.testing.bench.leak import measure_leak
 from amdgpu_dra.testing.bench.measure import DRIVER, Load, measure_start, median_of, rss_mb
 from amdgpu_dra.testing.demo.allocate import devices_of
 from amdgpu_dra.testing.fakeapi import Client, FakeApi, find_binaries, real_api, write_kubeconfig
@@ -47,7 +49,23 @@ async def _api(work: Path) -> AsyncIterator[tuple[str, str, str]]:
 
 
 async def measure(work: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    """All figures."""
+    """All figures, or those that were asked for."""
+    if arguments.flat or arguments.leak:
+        program = assemble(work)
+        async with _api(work) as (kind, address, token), Client(address, token) as client:
+            write_kubeconfig(work / "kubeconfig", address, token)
+            await client.make_node(NODE)
+            found: dict[str, Any] = {"api": kind}
+            if arguments.flat:
+                found["flat"] = await measure_flat(work, program, client, node=NODE, turns=arguments.rounds)
+            if arguments.leak:
+                setting = Setting.of(work, program, NODE)
+                found["leak"] = await measure_leak(setting, client, arguments.leak)
+            return found
+    return await _measure_all(work, arguments)
+
+
+async def _measure_all(work: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     fleet = read_fleet(arguments.fleet)
     tree = render(fleet)
     write_tree(tree, work / "tree", nodes=False)
@@ -129,6 +147,8 @@ def main() -> int:
     parser.add_argument(
         "--flag", action="append", default=[], help="a flag of the plugin, as --flag=--metrics-port=0; may be repeated"
     )
+    parser.add_argument("--flat", action="store_true", help="instead: what a Prepare costs beside 500 claims and files")
+    parser.add_argument("--leak", type=int, default=0, metavar="CYCLES", help="instead: memory over so many cycles")
     parser.add_argument("--json", action="store_true", help="one line of JSON and nothing else")
     arguments = parser.parse_args()
     work = Path(tempfile.mkdtemp(prefix="amdgpu-", dir="/tmp"))
@@ -139,7 +159,7 @@ def main() -> int:
         return 2
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    if arguments.json:
+    if arguments.json or arguments.flat or arguments.leak:
         print(json.dumps(figures))
     else:
         show(figures)

@@ -23,7 +23,7 @@ from amdgpu_dra.edge.faketree import read_fleet, write_tree
 from amdgpu_dra.edge.sysfs import ModeFiles, Uevents
 from amdgpu_dra.testing.fakeapi import Client, FakeApi, write_kubeconfig
 from amdgpu_dra.testing.fakekubelet import Setting, assemble, start_plugin
-from amdgpu_dra.testing.fakes import FakeEvents
+from amdgpu_dra.testing.fakes import FakeEvents, FakeInstances
 
 NODE = "bench-node"
 INTERVAL = float(next(flag.default for flag in FLAGS if flag.name == "rescan-interval"))
@@ -47,7 +47,7 @@ def fleets() -> dict[str, FleetSpec]:
 async def measure_looks(tree: Path, runs: int) -> dict[str, float]:
     """Milliseconds of processor time: of a look that finds nothing, and of one that reads the whole tree."""
     sysfs, clock = SysfsTree(f"{tree}/sys"), SystemClock()
-    survey = Survey(sysfs)
+    survey = Survey(sysfs, FakeInstances())
     modes = SysfsModes(ModeFiles(f"{tree}/sys", dev_root=f"{tree}/dev", same_pids=True))
     switcher = Switcher(survey, modes, clock, FakeEvents())
     rescan = Rescan(survey, switcher, sysfs, Uevents(), clock, interval=INTERVAL)

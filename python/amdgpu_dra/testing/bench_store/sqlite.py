@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 
 from amdgpu_dra.api.checkpoint import CorruptRecordError, Loaded, Record, decode_record, encode_record
@@ -32,6 +33,9 @@ class SqliteRecords:
         """Keeps one."""
         with self._lock:
             self._database.execute("INSERT OR REPLACE INTO claims VALUES (?, ?)", (record.uid, encode_record(record)))
+
+    def sweep(self, may: Callable[[str], bool]) -> None:
+        """Nothing is left half written: the journal sees to that."""
 
     def drop(self, uid: str) -> None:
         """Forgets one."""

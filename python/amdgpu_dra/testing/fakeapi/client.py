@@ -51,6 +51,13 @@ class Client:
         """A node's object."""
         await self.call("POST", "/api/v1/nodes", {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}})
 
+    async def label_namespace(self, name: str, labels: dict[str, str]) -> None:
+        """Adds labels to a namespace."""
+        path = f"/api/v1/namespaces/{name}"
+        found = await self.call("GET", path)
+        found["metadata"]["labels"] = found["metadata"].get("labels", {}) | labels
+        await self.call("PUT", path, found)
+
     async def slices(self) -> list[dict[str, Any]]:
         """All slices, by name."""
         found = await self.call("GET", self._path(SLICES))

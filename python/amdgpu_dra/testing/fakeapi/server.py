@@ -13,6 +13,8 @@ from amdgpu_dra.api.resource import GROUP, from_v1, to_v1
 type Key = tuple[str, str, str]
 """Resource, namespace, name."""
 
+_NAMESPACE = {"kind": "Namespace", "metadata": {"name": "default", "uid": "default", "resourceVersion": "1"}}
+
 
 def write_kubeconfig(path: Path, address: str, token: str = "") -> None:
     """Credentials for an API server on this machine."""
@@ -38,7 +40,7 @@ class FakeApi:
     """Objects of nodes, resourceslices and resourceclaims, over HTTP on this machine."""
 
     def __init__(self) -> None:
-        self._objects: dict[Key, dict[str, Any]] = {}
+        self._objects: dict[Key, dict[str, Any]] = {("namespaces", "", "default"): _NAMESPACE}
         self._events: list[tuple[int, str, str, dict[str, Any]]] = []
         self._version = 1
         self._changed = asyncio.Condition()
@@ -98,7 +100,7 @@ class FakeApi:
         if known is not None:
             return known
         rest = parts[2:] if parts[0] == "api" else parts[3:]
-        namespace = rest[1] if rest and rest[0] == "namespaces" else ""
+        namespace = rest[1] if rest[:1] == ["namespaces"] and len(rest) > 2 else ""
         rest = rest[2:] if namespace else rest
         if not rest:
             return _status(404, "no such path")

@@ -2,6 +2,7 @@
 
 from amdgpu_dra.testing.fakekubelet.cdi import CdiError, resolve
 from amdgpu_dra.testing.fakekubelet.kubelet import FakeKubelet, KubeletError
+from amdgpu_dra.testing.fakekubelet.manager import PluginManager
 from amdgpu_dra.testing.fakekubelet.plugin import Plugin, Setting, start_plugin
 from amdgpu_dra.testing.fakekubelet.probe import free_port, probe
 from amdgpu_dra.testing.fakekubelet.program import assemble
@@ -11,6 +12,7 @@ __all__ = [
     "FakeKubelet",
     "KubeletError",
     "Plugin",
+    "PluginManager",
     "Setting",
     "assemble",
     "free_port",

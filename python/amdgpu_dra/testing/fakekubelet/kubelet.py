@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
+import grpc
 import grpc.aio
 from kubelet.dra.v1 import dra_pb2, dra_pb2_grpc
 from kubelet.health.v1 import health_pb2
@@ -42,10 +43,16 @@ class FakeKubelet:
         async with asyncio.timeout(seconds):
             while not path.exists():
                 await asyncio.sleep(0.005)
+        return await self.register_at(path, seconds=seconds)
+
+    async def register_at(
+        self, path: Path, *, seconds: float = 20, taken: frozenset[str] = frozenset()
+    ) -> registration_pb2.PluginInfo:
+        """Asks and tells at a socket; an endpoint that another instance has is refused. Raises as `register`."""
         async with grpc.aio.insecure_channel(f"unix:{path}", options=_DIAL) as channel:
             stub = registration_pb2_grpc.RegistrationStub(channel)  # type: ignore[no-untyped-call]
             info = await stub.GetInfo(registration_pb2.InfoRequest(), timeout=seconds, wait_for_ready=True)
-            if info.type != "DRAPlugin" or not set(info.supported_versions) & set(_KNOWN):
+            if info.type != "DRAPlugin" or not set(info.supported_versions) & set(_KNOWN) or info.endpoint in taken:
                 raise KubeletError(f"cannot use {info}")
             await self.connect(info.endpoint)
             await stub.NotifyRegistrationStatus(registration_pb2.RegistrationStatus(plugin_registered=True), timeout=5)
@@ -57,22 +64,28 @@ class FakeKubelet:
         self.endpoint = endpoint
         self._channel = grpc.aio.insecure_channel(f"unix:{endpoint}", options=_DIAL)
         self._stub = dra_pb2_grpc.DRAPluginStub(self._channel)  # type: ignore[no-untyped-call]
+        self._channel.get_state(try_to_connect=True)
 
-    async def prepare(self, *claims: dict[str, Any]) -> dict[str, Any]:
-        """UID -> the plugin's answer for each claim object. Raises KubeletError."""
+    @property
+    def connected(self) -> bool:
+        """Whether the connection stands."""
+        return self._channel is not None and self._channel.get_state() is grpc.ChannelConnectivity.READY
+
+    async def prepare(self, *claims: dict[str, Any], wait: bool = True) -> dict[str, Any]:
+        """UID -> the plugin's answer for each claim object; may wait for a connection. Raises KubeletError."""
         response = await self._stub.NodePrepareResources(
             dra_pb2.NodePrepareResourcesRequest(claims=[_claim(claim) for claim in claims]),
             timeout=_CALL_SECONDS,
-            wait_for_ready=True,
+            wait_for_ready=wait,
         )
         return _checked(response, claims)
 
-    async def unprepare(self, *claims: dict[str, Any]) -> dict[str, Any]:
+    async def unprepare(self, *claims: dict[str, Any], wait: bool = True) -> dict[str, Any]:
         """The same for Unprepare."""
         response = await self._stub.NodeUnprepareResources(
             dra_pb2.NodeUnprepareResourcesRequest(claims=[_claim(claim) for claim in claims]),
             timeout=_CALL_SECONDS,
-            wait_for_ready=True,
+            wait_for_ready=wait,
         )
         return _checked(response, claims)
 

@@ -26,7 +26,7 @@ def assemble(work: Path) -> tuple[list[str], dict[str, str]]:
         for name, value in os.environ.items()
         if not name.startswith(("PYTHON", "KUBERNETES_", "KUBECONFIG"))
     }
-    environment |= {"PYTHONPATH": str(site), "PYTHONPYCACHEPREFIX": str(work / "pyc")}
+    environment |= {"PYTHONPATH": str(site), "PYTHONPYCACHEPREFIX": str(work / "pyc"), "MALLOC_ARENA_MAX": "1"}
     command = [sys.executable, "-m", "amdgpu_dra.apps.kubelet_plugin"]
     imports = "import amdgpu_dra.apps.kubelet_plugin.run, aiohttp, yaml"
     subprocess.run([sys.executable, "-W", "ignore", "-c", imports], env=environment, check=True)

@@ -22,29 +22,40 @@ _SPEC = {"devices": {"requests": [{"name": "gpu", "exactly": {"deviceClassName":
 
 @dataclass
 class World:
-    """A node, an API server and its client; `kernel` is the control of a fake kernel, where there is one."""
+    """A node, an API server and its client; `kernel` is the control of a fake kernel, where there is one.
+
+    `plugins` are those that were started, in this order.
+    """
 
     setting: Setting
     api: FakeApi
     client: Client
     kernel: Control
-    _started: list[tuple[Plugin, FakeKubelet]] = field(default_factory=list)
+    plugins: list[Plugin] = field(default_factory=list)
+    _kubelets: list[FakeKubelet] = field(default_factory=list)
+
+    async def launch(self, *flags: str) -> Plugin:
+        """A plugin that no kubelet knows yet."""
+        plugin = await start_plugin(self.setting, *flags)
+        self.plugins.append(plugin)
+        return plugin
 
     async def start(self, *flags: str) -> tuple[Plugin, FakeKubelet]:
         """A plugin that a kubelet has registered."""
-        plugin = await start_plugin(self.setting, *flags)
+        plugin = await self.launch(*flags)
         kubelet = FakeKubelet(plugin.registry)
-        self._started.append((plugin, kubelet))
+        self._kubelets.append(kubelet)
         await kubelet.register(DRIVER)
         return plugin, kubelet
 
     async def kill(self) -> list[asyncio.subprocess.Process]:
         """Kills what still runs. A write that a kernel holds up keeps a process until that kernel lets it go."""
-        for plugin, kubelet in self._started:
+        for kubelet in self._kubelets:
             await kubelet.close()
+        for plugin in self.plugins:
             if plugin.process.returncode is None:
                 plugin.process.kill()
-        return [plugin.process for plugin, _ in self._started]
+        return [plugin.process for plugin in self.plugins]
 
     async def published(self) -> list[dict[str, Any]]:
         """The slices, once there are any, and all of one generation."""

@@ -1,7 +1,7 @@
 """Fakes of the ports, in memory."""
 
 from amdgpu_dra.testing.fakes.gpus import FakeGpus
-from amdgpu_dra.testing.fakes.node import FakeNodes, FakeTree, MemoryCdi, MemoryRecords
+from amdgpu_dra.testing.fakes.node import FakeInstances, FakeNodes, FakeTree, MemoryCdi, MemoryRecords
 from amdgpu_dra.testing.fakes.server import FakeClaims, FakeClock, FakeEvents, FakeSlices
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "FakeClock",
     "FakeEvents",
     "FakeGpus",
+    "FakeInstances",
     "FakeNodes",
     "FakeSlices",
     "FakeTree",

@@ -1,6 +1,7 @@
 """The node's side: tree, device nodes, records, CDI documents."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from amdgpu_dra.api.checkpoint import Loaded, LostRecord, Record
@@ -63,6 +64,9 @@ class MemoryRecords:
             raise HostError("records", expected="to read them", found="Input/output error", action="mend the disk")
         return Loaded(records=tuple(self.kept.values()), lost=self.lost, empty=not self.kept and not self.lost)
 
+    def sweep(self, may: Callable[[str], bool]) -> None:
+        """See the port; nothing is ever half written."""
+
     def save(self, record: Record) -> None:
         """See the port."""
         self.before()
@@ -106,3 +110,55 @@ class MemoryCdi:
     def claims(self) -> list[str]:
         """See the port."""
         return list(self.documents)
+
+    def sweep(self, may: Callable[[str], bool]) -> None:
+        """See the port; nothing is ever half written."""
+
+
+class FakeInstances:
+    """No other instance, unless a test says so.
+
+    Attributes:
+        switching: GPUs that another one switches.
+        leads: whether this one has the lead.
+    """
+
+    def __init__(self) -> None:
+        self.switching = set[PciAddress]()
+        self.alone, self.leads, self.others_look = True, True, False
+
+    def lead(self) -> None:
+        """See the port."""
+
+    def try_lock(self, key: str) -> bool:  # noqa: ARG002 - nobody else has any
+        """See the port."""
+        return True
+
+    def unlock(self, key: str) -> None:
+        """See the port."""
+
+    def try_switch(self, address: PciAddress) -> bool:
+        """See the port."""
+        return address not in self.switching
+
+    def end_switch(self, address: PciAddress) -> None:
+        """See the port."""
+
+    def find_switching(self) -> frozenset[PciAddress]:
+        """See the port."""
+        return frozenset(self.switching)
+
+    def begin_look(self) -> None:
+        """See the port."""
+
+    def end_look(self) -> None:
+        """See the port."""
+
+    def get_version(self) -> bytes:
+        """See the port."""
+        return b""
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """See the port."""
+        yield

@@ -124,13 +124,16 @@ class FakeSlices:
     async def create_slice(self, item: ResourceSlice) -> ResourceSlice:
         """See the port."""
         self._check()
+        if item.name in self.slices:
+            raise NotReadyError("slice", expected="no slice of this name", found="one", action="read again")
         self.writes += 1
         return self.put(self._kept(item))
 
     async def update_slice(self, item: ResourceSlice) -> ResourceSlice:
         """See the port."""
         self._check()
-        if self.slices[item.name].resource_version != item.resource_version:
+        stored = self.slices.get(item.name)
+        if stored is None or stored.resource_version != item.resource_version:
             raise NotReadyError("slice", expected="the version read", found="another", action="read again")
         self.writes += 1
         return self.put(self._kept(item))

@@ -1,0 +1,68 @@
+"""A cluster from its making to its end: trees, images, and logs where something failed."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from amdgpu_dra.core.fakegpu import render
+from amdgpu_dra.edge.faketree import read_fleet, write_tree
+from harness.cluster import Cluster, Setting
+from harness.driver import PLUGIN_FOLDER, TREES, load_image, logs_folder
+from harness.host import Host, find_pieces, make_host
+
+# What faults need: a container that was killed is started again after one second and not after minutes, so that the
+# plugin can be killed often; and components of a control plane of one do not wait for leases of their predecessors.
+_NO_ELECTION = """\
+kind: ClusterConfiguration
+controllerManager: {extraArgs: [{name: leader-elect, value: "false"}]}
+scheduler: {extraArgs: [{name: leader-elect, value: "false"}]}
+"""
+_FAULT_PATCHES = (
+    "kind: KubeletConfiguration\ncrashLoopBackOff: {maxContainerRestartPeriod: 1s}\n",
+    _NO_ELECTION,
+)
+_SMALL_DISK = "2m"
+
+
+@contextmanager
+def open_cluster(
+    fleets: Sequence[str], images: Sequence[str], *, failed: Callable[[], bool], for_faults: bool = False
+) -> Iterator[Cluster]:
+    """A kind cluster with images loaded; its node has a tree of each fleet below TREES.
+
+    Args:
+        fleets: names of bundled fleets.
+        images: archives of this build.
+        failed: whether the logs shall be kept.
+        for_faults: the plugin's folder is a small disk of its own, and killed containers come back at once.
+    """
+    pieces = find_pieces()
+    base = Path(os.environ["AMDGPU_DRA_CACHE"]) / "e2e"
+    with tempfile.TemporaryDirectory(prefix="run-", dir=base, ignore_cleanup_errors=True) as folder:
+        work = Path(folder)
+        for fleet in fleets:
+            (work / "trees" / fleet).mkdir(parents=True)
+            write_tree(render(read_fleet(fleet)), work / "trees" / fleet, nodes=True)
+        host = make_host(pieces, work)
+        cluster = Cluster(host, pieces)
+        try:
+            cluster.create(_fault_setting(host) if for_faults else Setting(mounts={TREES: work / "trees"}))
+            for image in images:
+                load_image(cluster, Path(image).resolve())
+            yield cluster
+            if not failed():
+                cluster.delete()
+        finally:
+            if failed() or "CI_KEEP_LOGS" in os.environ:
+                cluster.keep_logs(logs_folder(base))
+            host.stop()
+
+
+def _fault_setting(host: Host) -> Setting:
+    """The setting of a cluster whose plugin folder can be filled; it survives restarts of the node, as a disk does."""
+    disk = host.work / "plugin-folder"
+    disk.mkdir()
+    host.run("mount", "-t", "tmpfs", "-o", f"size={_SMALL_DISK},mode=755", "plugin-folder", str(disk))
+    return Setting(mounts={TREES: host.work / "trees", PLUGIN_FOLDER: disk}, patches=_FAULT_PATCHES)

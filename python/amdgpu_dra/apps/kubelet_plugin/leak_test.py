@@ -1,0 +1,85 @@
+"""Nothing is left of claims that have come and gone: by count, in this process, on real files and sockets."""
+
+import asyncio
+import gc
+import os
+import tempfile
+from collections import Counter
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from amdgpu_dra.apps.kubelet_plugin.flags import parse_flags
+from amdgpu_dra.apps.kubelet_plugin.wiring import Plugin, wire
+from amdgpu_dra.core.fakegpu import render
+from amdgpu_dra.edge.faketree import read_fleet, write_tree
+from amdgpu_dra.testing.fakeapi import Client, FakeApi, write_kubeconfig
+from amdgpu_dra.testing.fakeapi.client import allocation_of
+from amdgpu_dra.testing.fakekubelet import FakeKubelet
+
+NODE, DRIVER = "n1", "gpu.amd.com"
+_SPEC = {"devices": {"requests": [{"name": "gpu", "exactly": {"deviceClassName": DRIVER}}]}}
+
+
+def _plugin(work: Path) -> Plugin:
+    flags = [
+        f"--node-name={NODE}",
+        f"--cdi-root={work}/cdi",
+        f"--kubelet-registrar-directory-path={work}/registry",
+        f"--kubelet-plugins-directory-path={work}/plugins",
+        f"--kubeconfig={work}/kubeconfig",
+        f"--sysfs-root={work}/tree/sys",
+        f"--dev-root={work}/tree/dev",
+        "--allow-fake-device-nodes",
+    ]
+    return wire(parse_flags(flags, {}, "0"))
+
+
+async def _count() -> tuple[Counter[str], int, int]:
+    """Objects of ours by type, open files, tasks."""
+    gc.collect()
+    ours = Counter(
+        type(item).__qualname__ for item in gc.get_objects() if str(type(item).__module__).startswith("amdgpu_dra")
+    )
+    # What the fakes keep by design: the stand-in remembers each request and object as plain dicts, which are not ours.
+    return ours, len(await asyncio.to_thread(os.listdir, "/proc/self/fd")), len(asyncio.all_tasks())
+
+
+def test_nothing_is_left_of_claims_that_are_gone() -> None:
+    """After 60 claims, each prepared twice and unprepared, there is as much as after 20: objects, files, tasks."""
+
+    async def run() -> None:
+        async with AsyncExitStack() as stack:
+            work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="amdgpu-", dir="/tmp")))
+            write_tree(render(read_fleet("mi300x-8-spx")), work / "tree", nodes=False)
+            api = FakeApi()
+            await api.start()
+            stack.push_async_callback(api.stop)
+            client = await stack.enter_async_context(Client(api.address))
+            write_kubeconfig(work / "kubeconfig", api.address)
+            plugin = _plugin(work)
+            plugin.claims.load()
+            listing = await plugin.survey.refresh()
+            await plugin.kubelet.start_dra()
+            stack.push_async_callback(plugin.connection.close)
+            stack.push_async_callback(plugin.kubelet.stop, 1.0)
+            kubelet = FakeKubelet(work / "registry")
+            await kubelet.connect(plugin.kubelet.sockets.dra)
+            stack.push_async_callback(kubelet.close)
+
+            async def cycle(number: int) -> None:
+                device = listing.devices[number % 8].name
+                claim = await client.make_claim(f"c{number}", _SPEC, allocation_of(NODE, [("gpu", device)]))
+                for call in (kubelet.prepare, kubelet.prepare, kubelet.unprepare):
+                    (answer,) = (await call(claim)).values()
+                    assert answer.error == ""
+                await client.drop_claim(f"c{number}")
+
+            for number in range(20):
+                await cycle(number)
+            before = await _count()
+            for number in range(20, 60):
+                await cycle(number)
+            assert await _count() == before
+            assert list((work / "cdi").iterdir()) == []
+
+    asyncio.run(run())

@@ -1,0 +1,170 @@
+"""One process of the plugin: the real agents and the real runner, on the ports of the model."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, cast
+
+from amdgpu_dra.agent.claims import Answer, ClaimManager, ClaimRef, Paths, Survey, Switcher, Verifier, World
+from amdgpu_dra.agent.events import EventQueue
+from amdgpu_dra.agent.health import HealthBoard
+from amdgpu_dra.agent.publish import Publisher
+from amdgpu_dra.apps.kubelet_plugin.flags import Options, parse_flags
+from amdgpu_dra.apps.kubelet_plugin.run import Runner
+from amdgpu_dra.apps.kubelet_plugin.wiring import Plugin
+from amdgpu_dra.testing.model.clock import VirtualClock
+from amdgpu_dra.testing.model.disk import Disk, Documents, Records
+from amdgpu_dra.testing.model.kernel import Hardware, KernelPort
+from amdgpu_dra.testing.model.kubelet import Call
+from amdgpu_dra.testing.model.loop import StepLoop
+from amdgpu_dra.testing.model.server import Server, ServerPort
+
+NODE = "n1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a process lives in, and what outlives it."""
+
+    loop: StepLoop
+    clock: VirtualClock
+    hardware: Hardware
+    server: Server
+    disk: Disk
+
+
+@lru_cache(maxsize=16)
+def options_of(idle_mode: str) -> Options:
+    """The options of a node with dynamic partitions."""
+    flags = ["--feature-gates=DynamicPartitioning=true", "--repartition=per-gpu", f"--idle-mode={idle_mode}"]
+    return parse_flags([f"--node-name={NODE}", *flags], {}, "0")
+
+
+class Process:
+    """A process from its start to its end.
+
+    Attributes:
+        serving: whether the kubelet can call it.
+        ended: why it has ended by itself; None while it runs, or after a kill.
+        calls: the kubelet's calls that are under way.
+    """
+
+    def __init__(self, around: Surroundings, options: Options, boot: str) -> None:
+        self._around, self._options, self._boot = around, options, boot
+        self.serving = self.dead = False
+        self.calls: dict[asyncio.Task[dict[str, Answer]], Call] = {}
+        self.ended: BaseException | None = None
+        around.loop.owner = self
+        self._main = around.loop.create_task(self._run())
+        self._main.add_done_callback(self._note_end)
+        around.loop.run_until_idle()
+
+    def _note_end(self, task: "asyncio.Task[None]") -> None:
+        self.serving = False
+        if not task.cancelled():
+            self.ended = task.exception() or SystemExit(0)
+
+    async def _run(self) -> None:
+        plugin = self._wire()
+        self.claims, self.switcher, self.publisher = plugin.claims, plugin.switcher, plugin.publisher
+        await Runner(plugin, self._options).run()
+
+    def _wire(self) -> Plugin:
+        """As `wiring.wire` does, on other edges."""
+        around, is_dead = self._around, lambda: self.dead
+        tree = KernelPort(around.loop, around.hardware, self, is_dead)
+        api = ServerPort(around.loop, around.server, self, is_dead)
+        clock, survey = around.clock, Survey(tree)
+        events = EventQueue(api, clock)
+        switcher = Switcher(survey, tree, clock, events, idle_mode=self._options.idle_mode)
+        paths = Paths(node=NODE, dev_root="/dev", boot_id=self._boot)
+        world = World(
+            api=api,
+            nodes=tree,
+            store=Records(around.loop, around.disk, is_dead),
+            cdi=Documents(around.loop, around.disk, is_dead),
+            clock=clock,
+        )
+        claims = ClaimManager(paths, world, survey, switcher)
+        return Plugin(
+            tree=cast("Any", tree),
+            survey=survey,
+            switcher=switcher,
+            events=events,
+            clock=clock,
+            claims=claims,
+            verifier=Verifier(paths, world, survey, claims, events),
+            publisher=Publisher(api, clock, node=NODE, with_counters=True),
+            board=HealthBoard(clock, interval=self._options.rescan_interval),
+            kubelet=cast("Any", _Sockets(self)),
+            health=cast("Any", _Nothing()),
+            connection=cast("Any", _Nothing()),
+            metrics=None,
+        )
+
+    def call(
+        self, verb: str, refs: list[ClaimRef], call: Call, then: Callable[[Call, dict[str, Answer] | None], None]
+    ) -> None:
+        """A call of the kubelet's; `then` is told when it is over, however that comes."""
+        handler = self.claims.prepare if verb == "prepare" else self.claims.unprepare
+        task = self._around.loop.create_task(handler(refs))
+        self.calls[task] = call
+
+        def over(task: "asyncio.Task[dict[str, Answer]]") -> None:
+            del self.calls[task]
+            failed = task.cancelled() or task.exception() is not None
+            then(call, None if failed else task.result())
+
+        task.add_done_callback(over)
+        self._around.loop.run_until_idle()
+
+    async def wait_for(self, work: "asyncio.Future[Any]", seconds: float) -> None:
+        """Waits for calls, at most so long."""
+        await self._around.clock.wait(work, seconds)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.dead, self.serving = True, False
+        self._around.loop.kill(self)
+
+    def stop(self) -> None:
+        """SIGTERM."""
+        self._around.loop.handlers[signal.SIGTERM]()
+        self._around.loop.run_until_idle()
+
+
+class _Sockets:
+    """In place of `KubeletServer`: who is registered is called."""
+
+    dra = "dra.sock"
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self.sockets = self
+
+    async def start_dra(self) -> None:
+        """Nothing can be called before the registration."""
+
+    async def start_registration(self) -> None:
+        """The kubelet calls from now on."""
+        self._process.serving = True
+
+    async def stop(self, grace: float) -> None:
+        """Calls in flight get so many seconds."""
+        self._process.serving = False
+        if calls := set(self._process.calls):
+            await self._process.wait_for(asyncio.gather(*calls, return_exceptions=True), grace)
+            for call in calls:
+                call.cancel()
+
+
+class _Nothing:
+    """In place of what the model does not serve."""
+
+    async def stop(self) -> None:
+        """Nothing was started."""
+
+    async def close(self) -> None:
+        """Nothing was opened."""
