@@ -17,6 +17,8 @@ LABEL = re.compile(r"bazelw (?:run|test|build) (?:--\S+ )*(//(?:[\w.-]+/)*(?:\.\
 SET = re.compile(r"--set(?:-file|-string)? ([A-Za-z0-9.]+)=")
 VALUE = re.compile(r"`((?:kubeletPlugin|webhook|deviceClass|image|cdi|serviceAccount|featureGates)\.[A-Za-z0-9.]+)")
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# Values that are Kubernetes' own objects, handed on as they are.
+OF_KUBERNETES = {"affinity", "podSecurityContext", "resources", "securityContext", "updateStrategy"}
 # Targets that a macro of bazel/image makes.
 OF_IMAGES = {"image", "load", "tarball"}
 
@@ -92,6 +94,8 @@ def _has_value(values: Any, path: str) -> bool:
         if name not in values:
             # A map that users fill, such as featureGates.
             return values == {}
+        if name in OF_KUBERNETES:
+            return True
         values = values[name]
     return True
 

@@ -32,7 +32,10 @@ def _record(uid: str, state: str) -> Record:
 
 
 def _load(store: RecordStore) -> list[Record]:
-    return list(store.load().records)
+    """As a process starts."""
+    records = list(store.load().records)
+    store.sweep(lambda _uid: True)
+    return records
 
 
 @pytest.fixture(name="mount", scope="module")
