@@ -196,8 +196,8 @@ FLAGS = (
         env="DEVICE_NAMES",
         read=_device_names,
         default=PCI_NAMES,
-        help="names of devices: pci (gpu-0000-05-00-0, stable), or amd (gpu-<card>-<renderD>, as AMD's driver has them, "
-        "for tools that match on it; not stable, and not with DynamicPartitioning)",
+        help="names of devices: pci (gpu-0000-05-00-0, stable), or amd (gpu-CARD-RENDER, as AMD's driver has them, for "
+        "tools that match on it; not stable, and not with DynamicPartitioning)",
     ),
     Flag(
         name="kube-api-qps",

@@ -100,9 +100,9 @@ def test_the_idle_mode_is_upper_case() -> None:
 
 
 def test_amd_names_are_for_the_static_layout_alone() -> None:
-    """Beside dynamic partitions they are refused at the start, by whichever of its names the gate goes; pci never is."""
+    """Beside dynamic partitions they are refused at the start, by whichever name the gate goes; pci never is."""
     for gate in ("DynamicPartitioning", "AutoPartition"):
-        with pytest.raises(UsageError, match="flag --device-names: expected pci beside .*, found amd"):
+        with pytest.raises(UsageError, match=r"flag --device-names: expected pci beside .*, found amd"):
             parse_flags(["--node-name=n", "-device-names=amd", f"--feature-gates={gate}=true"], {}, "1")
     gates = "--feature-gates=DynamicPartitioning=true"
     assert parse_flags(["--node-name=n", gates, "--device-names=pci"], {}, "1").device_names == "pci"
