@@ -16,7 +16,7 @@ def device_name(address: PciAddress, mode: str | None, index: int) -> str:
 
 
 def amd_name(partition: Partition) -> str:
-    """`gpu-<card>-<renderD>`, as `gpu-1-128`: its DRM nodes, which may be another's after a reboot; empty without both."""
+    """`gpu-<card>-<renderD>` (`gpu-1-128`) by DRM nodes, which may be others' after a reboot; empty without both."""
     if partition.card is None or partition.render is None:
         return ""
     numbers = partition.card.path.removeprefix("dri/card"), partition.render.path.removeprefix("dri/renderD")
