@@ -209,8 +209,8 @@ class FakeApi:
         version = body.get("metadata", {}).get("resourceVersion")
         if method == "PUT" and old is not None and version and version != old["metadata"]["resourceVersion"]:
             return _status(409, "the object has been modified")
-        item = {**old, "status": body.get("status")} if status and old is not None else body
-        item = json.loads(json.dumps(item))
+        changed = {**old, "status": body.get("status")} if status and old is not None else body
+        item: dict[str, Any] = json.loads(json.dumps(changed))
         item["metadata"] |= {"name": name, "uid": old["metadata"]["uid"] if old else str(uuid.uuid4())}
         if namespace:
             item["metadata"]["namespace"] = namespace
