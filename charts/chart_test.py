@@ -283,6 +283,20 @@ def test_a_new_pod_serves_before_the_old_one_goes(
     assert named is ("POD_UID" in {item["name"] for item in _container(objects)["env"]})
 
 
+@pytest.mark.parametrize("version", ["1.32.0", "1.33.4", "1.34.0"])
+def test_clusters_without_v1_are_served(version: str) -> None:
+    """Kubernetes 1.32 and 1.33, whose API is beta, can have the driver."""
+    assert _rendered(*IMAGE, "--kube-version", version)
+
+
+@pytest.mark.parametrize(("names", "told"), [("pci", []), ("amd", ["amd"])])
+def test_names_of_devices_are_the_plugins(names: str, told: list[str]) -> None:
+    """The plugin is told of names that are not its own choice."""
+    container = _container(_rendered(*IMAGE, "--set", f"kubeletPlugin.deviceNames={names}"))
+
+    assert [item["value"] for item in container["env"] if item["name"] == "DEVICE_NAMES"] == told
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -300,7 +314,13 @@ def test_a_new_pod_serves_before_the_old_one_goes(
         pytest.param(
             (*IMAGE, "--set", "kubeletPlugin.idleMode=SPX"), "DynamicPartitioning=true", id="idle-without-gate"
         ),
-        pytest.param((*IMAGE, "--kube-version", "1.33.0"), ">=1.34.0-0", id="old-cluster"),
+        pytest.param((*IMAGE, "--kube-version", "1.31.9"), ">=1.32.0-0", id="old-cluster"),
+        pytest.param((*IMAGE, "--set", "kubeletPlugin.deviceNames=card"), 'found "card"', id="no-such-names"),
+        pytest.param(
+            (*IMAGE, "--set", "kubeletPlugin.deviceNames=amd", "--set", "featureGates.AutoPartition=true"),
+            "leave one of the two out",
+            id="amd-names-of-partitions",
+        ),
         pytest.param((*HOOK, "--set", "webhook.tls.mode=magic"), 'found "magic"', id="webhook-mode"),
         pytest.param((*HOOK, "--set", "webhook.tls.mode=secret"), "webhook.tls.secretName", id="webhook-no-secret"),
         pytest.param(

@@ -8,7 +8,7 @@ import pytest
 
 CHART = Path("charts/k8s-gpu-dra-driver")
 VALUES = Path("charts/testdata")
-# The oldest Kubernetes that the chart supports; Helm alone would take its own.
+# The oldest Kubernetes that serves resource.k8s.io/v1 by itself; Helm alone would take its own.
 KUBERNETES = "1.34.0"
 
 

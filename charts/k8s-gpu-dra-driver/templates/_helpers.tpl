@@ -101,6 +101,13 @@ cannot have two. The pods use neither the node's network nor ports of it, so two
 {{- if and (or $plugin.idleMode (eq $plugin.repartition "per-gpu")) (ne (include "driver.dynamic" .) "true") -}}
 {{- fail "kubeletPlugin.idleMode and kubeletPlugin.repartition=per-gpu: expected featureGates.DynamicPartitioning=true beside them; set the gate, or leave them out" -}}
 {{- end -}}
+{{- if not (has $plugin.deviceNames (list "pci" "amd")) -}}
+{{- fail (printf "kubeletPlugin.deviceNames: expected pci or amd, found %q" $plugin.deviceNames) -}}
+{{- end -}}
+{{- $gates := default (dict) .Values.featureGates -}}
+{{- if and (eq $plugin.deviceNames "amd") (or (get $gates "DynamicPartitioning") (get $gates "AutoPartition")) -}}
+{{- fail "kubeletPlugin.deviceNames: expected pci beside featureGates.DynamicPartitioning, found amd; leave one of the two out, a partition that does not exist yet has no such name" -}}
+{{- end -}}
 {{- if and $plugin.allowFakeDeviceNodes (eq (clean $plugin.devPath) "/dev") -}}
 {{- fail "kubeletPlugin.allowFakeDeviceNodes: expected kubeletPlugin.devPath to name a fake tree, found /dev; set devPath, or allowFakeDeviceNodes=false" -}}
 {{- end -}}

@@ -316,7 +316,7 @@ class ClaimManager:
     async def _fresh_listing(self, names: set[str], until: float) -> Listing:
         """The devices as last read; read again if KFD has changed, or one of these is not among them."""
         listing = await self._survey.get_listing()
-        if all(listing.find(name) is not None for name in names):
+        if all(listing.find_published(name) is not None for name in names):
             return listing
         # Of a GPU that another instance was switching when this one started, nothing is known yet.
         for address in self._survey.unknown:

@@ -138,7 +138,7 @@ class Verifier:
             for held in record.devices if finding is not None else ():
                 if not held.admin_access and finding is not None:
                     where = f"claim {record.namespace}/{record.name}"
-                    yield held.device, f"{where}: {finding.reason}: {finding.detail}"
+                    yield held.published, f"{where}: {finding.reason}: {finding.detail}"
 
     async def _search(self, listing: Listing) -> None:
         """Looks for claims of which neither record nor document is left among all claims of the API server."""

@@ -47,7 +47,7 @@ class HealthBoard:
             self._wake()
 
     def withdraw(self, devices: Mapping[str, str]) -> None:
-        """Says which devices claims hold and cannot use, and why, by name; all others are as they are judged."""
+        """Says which devices claims hold and cannot use, and why, by published name; others are as they are judged."""
         if devices != self._withdrawn:
             self._withdrawn = dict(devices)
             self._wake()

@@ -36,6 +36,7 @@ RECORDS = st.builds(
             admin_access=st.booleans(),
             share_id=st.none() | TEXTS,
             unique_id=st.none() | TEXTS,
+            alias=TEXTS,
         ),
         max_size=4,
     ).map(tuple),

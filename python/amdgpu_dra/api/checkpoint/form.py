@@ -59,7 +59,11 @@ def encode_record(record: Record) -> bytes:
 
 
 def _encode_device(device: HeldDevice) -> dict[str, Any]:
-    return _added(device.later) | {name: getattr(device, name) for name in _DEVICE_FIELDS}
+    known = {name: getattr(device, name) for name in _DEVICE_FIELDS}
+    if not device.alias:
+        # As in the forms before v1.2.
+        del known["alias"]
+    return _added(device.later) | known
 
 
 def _added(later: str) -> dict[str, Any]:
@@ -110,6 +114,8 @@ def _device(raw: Mapping[str, Any]) -> HeldDevice:
         admin_access=_truth(raw["admin_access"]),
         share_id=None if raw["share_id"] is None else _text(raw["share_id"]),
         unique_id=None if raw["unique_id"] is None else _text(raw["unique_id"]),
+        # Not before form v1.2: the device's own name.
+        alias=_text(raw.get("alias", "")),
         later=_rest(raw, _DEVICE_FIELDS),
     )
 

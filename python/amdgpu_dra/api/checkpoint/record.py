@@ -28,9 +28,10 @@ class State:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldDevice:
-    """One device of a claim, as it was allocated, and the unique id of its GPU if that is known.
+    """One device of a claim, and the unique id of its GPU if that is known.
 
-    `later` is a JSON object: fields that a newer driver has added, kept as they are.
+    `device` is its own name, which means one piece of hardware for ever; `alias` is the name by which it was allocated,
+    if that is another. `later` is a JSON object: fields that a newer driver has added, kept as they are.
     """
 
     request: str
@@ -39,7 +40,13 @@ class HeldDevice:
     admin_access: bool = False
     share_id: str | None = None
     unique_id: str | None = None
+    alias: str = ""
     later: str = ""
+
+    @property
+    def published(self) -> str:
+        """The name by which it was allocated."""
+        return self.alias or self.device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,8 @@ def test_every_released_form_is_read(file: Path) -> None:
     for item, device in zip(raw["devices"], record.devices, strict=True):
         assert item == {name: getattr(device, name) for name in item}
     assert {record.later, *(device.later for device in record.devices)} == {""}
+    aliases = {device.alias for device in record.devices} - {""}
+    assert aliases == {item["alias"] for item in raw["devices"] if "alias" in item}
 
 
 @pytest.mark.parametrize("file", NEWEST, ids=_name)

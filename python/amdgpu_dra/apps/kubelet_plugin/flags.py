@@ -16,6 +16,7 @@ from amdgpu_dra.apps.flags import (
     read_int,
     read_seconds,
 )
+from amdgpu_dra.core.devices import AMD_NAMES, PCI_NAMES
 from amdgpu_dra.core.partition import AUTO, OFF, PER_GPU
 
 DYNAMIC_PARTITIONING = "DynamicPartitioning"
@@ -49,6 +50,7 @@ class Options:
     feature_gates: str
     repartition: str
     idle_mode: str
+    device_names: str
 
     @property
     def dynamic_partitioning(self) -> bool:
@@ -75,6 +77,12 @@ def _gates(text: str) -> str:
 def _repartition(text: str) -> str:
     if text not in {AUTO, PER_GPU, OFF}:
         raise ValueError(f"{AUTO}, {PER_GPU} or {OFF}")
+    return text
+
+
+def _device_names(text: str) -> str:
+    if text not in {PCI_NAMES, AMD_NAMES}:
+        raise ValueError(f"{PCI_NAMES} or {AMD_NAMES}")
     return text
 
 
@@ -184,6 +192,14 @@ FLAGS = (
         help="with DynamicPartitioning: compute mode to which a GPU returns after its last claim; empty: none",
     ),
     Flag(
+        name="device-names",
+        env="DEVICE_NAMES",
+        read=_device_names,
+        default=PCI_NAMES,
+        help="names of devices: pci (gpu-0000-05-00-0, stable), or amd (gpu-CARD-RENDER, as AMD's driver has them, for "
+        "tools that match on it; not stable, and not with DynamicPartitioning)",
+    ),
+    Flag(
         name="kube-api-qps",
         env="KUBE_API_QPS",
         read=str,
@@ -235,6 +251,14 @@ def parse_flags(arguments: Sequence[str], environment: Mapping[str, str], versio
 def _check_partitioning(options: Options) -> None:
     """Refuses flags that could not do what they say."""
     given = {"idle-mode": options.idle_mode, "repartition": options.repartition == PER_GPU and PER_GPU}
+    if options.device_names == AMD_NAMES and options.dynamic_partitioning:
+        raise UsageError(
+            "flag --device-names",
+            expected=f"{PCI_NAMES} beside --feature-gates={DYNAMIC_PARTITIONING}=true",
+            found=AMD_NAMES,
+            action="leave one of the two out: a partition that does not exist yet has no card and render node to be "
+            "named by",
+        )
     for name, value in given.items():
         if value and not (options.dynamic_partitioning and options.repartition != OFF):
             raise UsageError(

@@ -99,6 +99,18 @@ def test_the_idle_mode_is_upper_case() -> None:
     assert options.idle_mode == "SPX"
 
 
+def test_amd_names_are_for_the_static_layout_alone() -> None:
+    """Beside dynamic partitions they are refused at the start, by whichever name the gate goes; pci never is."""
+    for gate in ("DynamicPartitioning", "AutoPartition"):
+        with pytest.raises(UsageError, match=r"flag --device-names: expected pci beside .*, found amd"):
+            parse_flags(["--node-name=n", "-device-names=amd", f"--feature-gates={gate}=true"], {}, "1")
+    gates = "--feature-gates=DynamicPartitioning=true"
+    assert parse_flags(["--node-name=n", gates, "--device-names=pci"], {}, "1").device_names == "pci"
+    assert parse_flags(["--node-name=n"], {"DEVICE_NAMES": "amd"}, "1").device_names == "amd"
+    with pytest.raises(UsageError, match="expected pci or amd, found 'card'"):
+        parse_flags(["--node-name=n", "--device-names=card"], {}, "1")
+
+
 def test_flags_that_change_nothing_are_told() -> None:
     """AMD's throttle flags are taken, and a log line can say that they are not used."""
     assert inert_flags(["-kube-api-qps=5"], {"KUBE_API_BURST": "10"}) == ["kube-api-qps", "kube-api-burst"]

@@ -27,7 +27,7 @@ class Offer:
     def layout(self, inventory: Inventory) -> Layout:
         """The layout for this inventory, now."""
         if not self._options.dynamic_partitioning:
-            return STATIC
+            return Layout(names=self._options.device_names)
         choice = choose_repartition(self._options.repartition, inventory)
         support = self._publisher.support
         reason, detail = choice.reason, choice.detail

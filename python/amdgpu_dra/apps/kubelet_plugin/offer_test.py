@@ -5,7 +5,7 @@ import pytest
 from amdgpu_dra.agent.publish import Publisher, Support
 from amdgpu_dra.apps.kubelet_plugin.flags import parse_flags
 from amdgpu_dra.apps.kubelet_plugin.offer import Offer
-from amdgpu_dra.core.devices import STATIC, Layout
+from amdgpu_dra.core.devices import AMD_NAMES, STATIC, Layout
 from amdgpu_dra.core.gpu import Gpu, Inventory, PciAddress
 from amdgpu_dra.testing.fakes import FakeClock, FakeSlices
 
@@ -38,3 +38,11 @@ def test_the_layout_is_dynamic_where_flags_kernel_and_cluster_allow_it(
 
     assert layout == (Layout(dynamic=True) if dynamic else STATIC)
     assert (offer.reason, bool(offer.detail)) == (reason, bool(reason))
+
+
+def test_names_are_those_of_the_flag() -> None:
+    """In the static layout, which alone can have AMD's."""
+    options = parse_flags(["--node-name=n", "--device-names=amd"], {}, "1")
+    layout = Offer(options, Publisher(FakeSlices(), FakeClock(), node="n")).layout(Inventory(gpus=()))
+
+    assert layout == Layout(names=AMD_NAMES)

@@ -92,9 +92,9 @@ def test_claims_that_a_release_prepared_are_taken_over(released: Path) -> None:
         now = _read(path)
         await world.crash(plugin, kubelet)
         raw = _read(released)
-        # The form of that release, with what is this claim's.
+        # The form of that release, with what is this claim's, which has no alias.
         (device,) = raw["devices"]
-        ours = {name: now["devices"][0][name] for name in device}
+        ours = {name: ({"alias": ""} | now["devices"][0])[name] for name in device}
         _write(path, {name: now[name] for name in raw} | {"devices": [ours], "version": raw["version"]})
 
         plugin, kubelet = await world.start()

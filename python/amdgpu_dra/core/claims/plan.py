@@ -128,15 +128,16 @@ def _held(result: DeviceResult, listing: Listing, where: str) -> HeldDevice:
     return HeldDevice(
         request=result.request,
         pool=result.pool,
-        device=result.device,
+        device=device.name,
         admin_access=result.admin_access,
         share_id=result.share_id,
         unique_id=device.gpu.unique_id,
+        alias="" if result.device == device.name else result.device,
     )
 
 
 def _get(listing: Listing, name: str, where: str) -> NodeDevice:
-    device = listing.find(name)
+    device = listing.find_published(name)
     if device is None:
         raise HostError(
             where,
@@ -159,7 +160,7 @@ def _instead(listing: Listing, name: str) -> str:
     item = next((item for item in listing.withheld if device_name(item.gpu, None, 0) == gpu), None)
     if item is not None:
         return f"no device of GPU {item.gpu} ({item.what}: {item.detail})"
-    names = [device.name for device in listing.devices]
+    names = [device.published for device in listing.devices]
     return (
         ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
         or "no device at all"
@@ -200,8 +201,9 @@ def find_switches(record: Record, listing: Listing) -> tuple[Switch, ...]:
 
 
 def _identify(held: HeldDevice, listing: Listing, where: str) -> NodeDevice:
-    """The device, if it is of the GPU that was allocated."""
+    """The device, if it is of the GPU that was allocated, and its alias has not become another's."""
     device = _get(listing, held.device, where)
+    _check_alias(held, listing.find_published(held.alias) if held.alias else None, where)
     if held.unique_id is not None and device.gpu.unique_id not in (None, held.unique_id):
         raise HostError(
             where,
@@ -210,6 +212,17 @@ def _identify(held: HeldDevice, listing: Listing, where: str) -> NodeDevice:
             action="the board was exchanged: delete the pod so that the claim is allocated anew",
         )
     return device
+
+
+def _check_alias(held: HeldDevice, now: NodeDevice | None, where: str) -> None:
+    """An alias that nothing has any more does no harm: the device goes by its own name."""
+    if now is not None and now.name != held.device:
+        raise HostError(
+            where,
+            expected=f"device {held.alias} to be {held.device}, as when it was allocated",
+            found=f"{now.name} under that name",
+            action="card and render nodes were numbered anew since: delete the pod so that the claim is allocated anew",
+        )
 
 
 def _nodes(held: HeldDevice, device: NodeDevice, listing: Listing, where: str) -> tuple[DeviceNode, ...]:
@@ -239,9 +252,23 @@ def newer_error(record: Record) -> HostError:
 
 
 def carry_over(record: Record, old: Record | None) -> Record:
-    """A record that takes the place of an older one: with what a newer driver has added to it, if it has the same."""
+    """A record that takes the place of an older one: with what a newer driver has added to it, if it has the same.
+
+    Raises:
+        HostError: it was allocated by aliases, and by these the older one has other devices.
+    """
     if old is None:
         return record
+    before = {device.device for device in old.devices}
+    for held in record.devices:
+        if held.alias and before and held.device not in before:
+            raise HostError(
+                f"claim {record.namespace}/{record.name}",
+                expected=f"device {held.alias} to be one of {', '.join(sorted(before))}, as when it was prepared",
+                found=f"{held.device} under that name",
+                action="card and render nodes were numbered anew since: delete the pod so that the claim is allocated "
+                "anew",
+            )
     devices = tuple(replace(device, later="") for device in old.devices)
     return replace(record, devices=old.devices, later=old.later) if devices == record.devices else record
 
@@ -270,7 +297,7 @@ def plan_record(record: Record, *, node: str, listing: Listing, dev_root: str) -
         PlannedDevice(
             request=held.request.partition("/")[0],
             pool=held.pool,
-            device=held.device,
+            device=held.published,
             cdi_ids=(cdi_id(name),),
             share_id=held.share_id,
         )

@@ -12,7 +12,7 @@ from amdgpu_dra.api.resource import Claim
 from amdgpu_dra.core.cdi import encode_spec
 from amdgpu_dra.core.claims.guard import Holdings
 from amdgpu_dra.core.claims.lost import hold_claim
-from amdgpu_dra.core.claims.plan import Plan, find_switches, newer_error, plan_claim, plan_record
+from amdgpu_dra.core.claims.plan import Plan, carry_over, find_switches, newer_error, plan_claim, plan_record
 from amdgpu_dra.core.claims.table import Effect, Event, effects_of
 from amdgpu_dra.core.devices import Listing
 from amdgpu_dra.core.slices import DRIVER
@@ -140,7 +140,8 @@ def _rebuild(uid: str, seen: Seen, claim: Claim, here: Here) -> Finding:
     """
     lost = hold_claim(claim, here.node) if seen.record is None else None
     try:
-        record = plan_claim(claim, uid, node=here.node, listing=here.listing, boot_id=here.boot_id)
+        planned = plan_claim(claim, uid, node=here.node, listing=here.listing, boot_id=here.boot_id)
+        record = carry_over(planned, seen.record)
         conflict = here.held.find_conflict(record)
         if conflict is not None:
             detail = f"its record was lost, and device {conflict[0]} is prepared for claim UID {conflict[1].uid}"

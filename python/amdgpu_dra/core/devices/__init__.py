@@ -7,12 +7,14 @@ from amdgpu_dra.core.devices.attributes import ATTRIBUTES, CAPACITIES, describe
 from amdgpu_dra.core.devices.candidates import BLOCKED_TAINT
 from amdgpu_dra.core.devices.device import STATIC, Layout, Listing, NodeDevice, Withheld
 from amdgpu_dra.core.devices.listing import list_devices
-from amdgpu_dra.core.devices.names import device_name
+from amdgpu_dra.core.devices.names import AMD_NAMES, PCI_NAMES, device_name
 
 __all__ = [
+    "AMD_NAMES",
     "ATTRIBUTES",
     "BLOCKED_TAINT",
     "CAPACITIES",
+    "PCI_NAMES",
     "STATIC",
     "Layout",
     "Listing",

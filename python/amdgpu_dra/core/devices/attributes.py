@@ -249,7 +249,7 @@ def describe(device: NodeDevice) -> tuple[Device, tuple[str, ...]]:
             attributes[row.name] = value
     capacity = {row.name: Fraction(value) for row in CAPACITIES if (value := row.read(device)) is not None}
     described = Device(
-        name=device.name,
+        name=device.published,
         attributes=attributes,
         capacity=capacity,
         consumes_counters=device.consumes,

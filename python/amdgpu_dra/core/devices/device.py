@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from amdgpu_dra.api.resource import CounterConsumption, CounterSet, Taint
-from amdgpu_dra.core.devices.names import WHOLE
+from amdgpu_dra.core.devices.names import PCI_NAMES, WHOLE
 from amdgpu_dra.core.gpu import DeviceNode, Gpu, Partition, PciAddress
 
 
@@ -21,6 +21,7 @@ class NodeDevice:
         is_current: whether its GPU is in that mode now. Only then its nodes are known.
         consumes: what it takes of its GPU's counters while it is allocated.
         taints: why it should not be allocated now.
+        alias: the name by which it is published, if that is not its own.
     """
 
     name: str
@@ -32,6 +33,12 @@ class NodeDevice:
     is_current: bool = True
     consumes: tuple[CounterConsumption, ...] = ()
     taints: tuple[Taint, ...] = ()
+    alias: str = ""
+
+    @property
+    def published(self) -> str:
+        """The name that Kubernetes knows it by."""
+        return self.alias or self.name
 
     @property
     def is_whole(self) -> bool:
@@ -61,11 +68,13 @@ class Layout:
         dynamic: every partition of every legal mode, for the scheduler to choose; else those that exist now.
         failed: GPU and compute mode that the kernel could not complete.
         blocked: GPU -> reason code for which it is not switched now; its partitions of other modes get a taint.
+        names: by which devices that exist now are published; those of other modes have no AMD name.
     """
 
     dynamic: bool = False
     failed: frozenset[tuple[PciAddress, str]] = frozenset()
     blocked: Mapping[PciAddress, str] = field(default_factory=dict)
+    names: str = PCI_NAMES
 
 
 STATIC = Layout()
@@ -82,6 +91,14 @@ class Listing:
     def find(self, name: str) -> NodeDevice | None:
         """The device of that name."""
         return self._by_name.get(name)
+
+    def find_published(self, name: str) -> NodeDevice | None:
+        """The device that is published by that name, or whose own name it is: that may have been published before."""
+        return self._by_alias.get(name) or self._by_name.get(name)
+
+    @cached_property
+    def _by_alias(self) -> dict[str, NodeDevice]:
+        return {device.alias: device for device in self.devices if device.alias}
 
     def of_gpu(self, address: PciAddress) -> tuple[NodeDevice, ...]:
         """The devices of one GPU."""

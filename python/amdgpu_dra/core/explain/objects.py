@@ -1,4 +1,4 @@
-"""Kubernetes objects (v1 JSON, in any order) -> a claim and the cluster that it is asked of."""
+"""Kubernetes objects (JSON of any served version, in any order) -> a claim and the cluster that it is asked of."""
 
 import copy
 import difflib
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from amdgpu_dra.api.errors import UsageError
+from amdgpu_dra.api.resource import GROUP, VERSIONS, to_v1
 from amdgpu_dra.core.allocate import (
     AllocatedState,
     Claim,
@@ -25,8 +26,6 @@ from amdgpu_dra.core.explain.model import Cluster
 type Raw = Mapping[str, Any]
 
 _CLAIMS = ("ResourceClaim", "ResourceClaimTemplate")
-# One form of requests: `exactly` or `firstAvailable`.
-_VERSIONS = ("", "resource.k8s.io/v1", "resource.k8s.io/v1beta2")
 _FROM_CLUSTER = "give objects as `kubectl get KIND -o json` prints them"
 
 
@@ -78,8 +77,7 @@ def read_cluster(objects: Iterable[Raw], claim: Raw, features: Features) -> Clus
     """
     found: dict[str, list[Raw]] = {}
     for item in objects:
-        _check_version(item)
-        found.setdefault(str(item.get("kind")), []).append(item)
+        found.setdefault(str(item.get("kind")), []).append(_lift(item))
     slices = tuple(_decode(item, decode_slice) for item in found.get("ResourceSlice", ()))
     others = sorted((item for item in found.get("ResourceClaim", ()) if not _is_same(claim, item)), key=_name)
     nodes = tuple(_decode(item, decode_node) for item in found.get("Node", ())) or _nodes_of(slices)
@@ -142,15 +140,19 @@ def _wrong(where: str, error: DecodeError) -> UsageError:
     )
 
 
-def _check_version(item: Raw) -> None:
-    version, kind = str(item.get("apiVersion", "")), str(item.get("kind", "")).lower()
-    if version.startswith("resource.k8s.io/") and version not in _VERSIONS:
+def _lift(item: Raw) -> Raw:
+    """The object as v1 has it. Raises UsageError if it is of a version that nobody serves."""
+    group, _, version = str(item.get("apiVersion", "")).partition("/")
+    if group != GROUP:
+        return item
+    if version not in VERSIONS:
         raise UsageError(
             f"{item.get('kind')} {_name(item)}",
-            expected="resource.k8s.io/v1",
+            expected=f"{GROUP} in one of the versions {', '.join(VERSIONS)}",
             found=version,
-            action=f"get it by `kubectl get {kind}s.v1.resource.k8s.io -o json`",
+            action=f"get it by `kubectl get {str(item.get('kind')).lower()}s.v1.{GROUP} -o json`",
         )
+    return to_v1(item, version)
 
 
 def _metadata(item: Raw) -> Raw:
@@ -175,8 +177,7 @@ def _namespace(item: Raw) -> str:
 
 def _complete(raw: Raw) -> Raw:
     """A template's claim, or the claim, with the defaults of the API server."""
-    _check_version(raw)
-    claim = copy.deepcopy(dict(raw))
+    claim = copy.deepcopy(dict(_lift(raw)))
     if claim.get("kind") == "ResourceClaimTemplate":
         spec = claim.get("spec")
         claim["spec"] = spec.get("spec") if isinstance(spec, Mapping) else None

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from amdgpu_dra.api.errors import UsageError
+from amdgpu_dra.api.resource import VERSIONS, from_v1
 from amdgpu_dra.core.allocate import Features
 from amdgpu_dra.core.explain import (
     Question,
@@ -40,6 +41,16 @@ def test_a_template_is_a_claim() -> None:
 
     assert str(read_claim(raw)) == "default/of-a-pod"
     assert _verdict(_template(claim(exactly())), *slices(SPX, "node")) is Verdict.FITS
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_objects_of_every_version_are_read(version: str) -> None:
+    """What `kubectl get -o json` prints of an older cluster is explained as that of v1."""
+    wanted, objects = from_v1(claim(exactly(count=8)), version), [from_v1(item, version) for item in slices(SPX, "n")]
+    too_many = from_v1(_template(claim(exactly(count=9))), version)
+
+    assert _verdict(wanted, *objects) is Verdict.FITS
+    assert _verdict(too_many, *objects) is not Verdict.FITS
 
 
 def test_defaults_are_filled_in() -> None:
@@ -114,7 +125,7 @@ def test_a_node_that_is_not_there_is_refused_with_the_nearest() -> None:
 @pytest.mark.parametrize(
     ("wrong", "match"),
     [
-        ({"apiVersion": "resource.k8s.io/v1beta1", "kind": "ResourceSlice"}, r"get resourceslices\.v1\.resource"),
+        ({"apiVersion": "resource.k8s.io/v1alpha3", "kind": "ResourceSlice"}, r"get resourceslices\.v1\.resource"),
         ({"kind": "ResourceSlice", "metadata": {"name": "s"}, "spec": {"devices": 1}}, r"ResourceSlice s: .*a list"),
         ({"kind": "Node", "metadata": {"name": 5}}, r"Node 5: .*metadata\.name: expected a string"),
         (

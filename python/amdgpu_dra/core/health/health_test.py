@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amdgpu_dra.core.devices import STATIC, Layout, list_devices
+from amdgpu_dra.core.devices import AMD_NAMES, STATIC, Layout, list_devices
 from amdgpu_dra.core.fakegpu import FleetSpec, render
 from amdgpu_dra.core.gpu import Inventory, PciAddress, TreeText, Unreadable, parse, paths
-from amdgpu_dra.core.health import LONGEST, DeviceHealth, Health, doubt, judge
+from amdgpu_dra.core.health import LONGEST, DeviceHealth, Health, doubt, judge, withdraw
 from amdgpu_dra.edge.faketree import read_fleet
 from amdgpu_dra.testing.strategies import fleets
 
@@ -189,3 +189,29 @@ def test_a_candidate_that_was_there_once_is_remembered() -> None:
 
     assert {item.health for item in whole} == {Health.HEALTHY}
     assert [item.health for item in found] == [Health.HEALTHY, *[Health.UNHEALTHY] * 8]
+
+
+def test_a_name_that_another_device_has_by_now_is_reported_once() -> None:
+    """Under AMD's names: after a change of modes the new device has the name, and what was there before has none."""
+    amd = Layout(names=AMD_NAMES)
+    before = _look(_in_modes("SPX", "SPX"), layout=amd)
+    now = _look(_in_modes("CPX", "SPX"), before, amd)
+    names = [item.published for item in now]
+
+    assert [item.published for item in before] == ["gpu-0-128", "gpu-8-136"]
+    assert len(set(names)) == len(names) == 9
+    assert {item.health for item in now} == {Health.HEALTHY}
+    # What was withdrawn from a claim is told under the name by which the pod knows it.
+    (first, *_) = (item for item in withdraw(before, {"gpu-8-136": "why"}) if item.message)
+    assert (first.published, first.health) == ("gpu-8-136", Health.UNHEALTHY)
+
+
+def test_a_gpu_that_has_gone_is_told_under_its_alias() -> None:
+    """The name by which the kubelet asks about it, as long as no other device has that."""
+    amd, inventory = Layout(names=AMD_NAMES), parse(_in_modes("SPX", "SPX"))
+    now = _look(replace(inventory, gpus=inventory.gpus[1:]), _look(inventory, layout=amd), amd)
+
+    assert [(item.published, item.health) for item in now] == [
+        ("gpu-0-128", Health.UNHEALTHY),
+        ("gpu-8-136", Health.HEALTHY),
+    ]

@@ -31,13 +31,15 @@ def judge(before: Iterable[DeviceHealth], inventory: Inventory, listing: Listing
     files = _judge_files(inventory)
     found = {device.name: _judge_listed(device, files) for device in listing.devices}
     gpus = {gpu.address: gpu for gpu in inventory.gpus}
+    published = {device.published for device in listing.devices}
     for old in before:
         if old.name in found:
             found[old.name] = replace(found[old.name], existed=found[old.name].existed or old.existed)
             continue
         gpu = gpus.get(old.gpu)
-        # A partition of another mode that is no longer offered has not gone: it never was there.
-        if gpu is None or old.existed:
+        # A partition of another mode that is no longer offered has not gone: it never was there. What has gone and
+        # whose alias is another's by now has no name left.
+        if old.published not in published and (gpu is None or old.existed):
             verdict = _without_gpu(inventory, old.gpu) if gpu is None else _withheld(old, gpu, listing, files)
             found[old.name] = _say(old, verdict)
     return tuple(found[name] for name in sorted(found))
@@ -49,13 +51,13 @@ def doubt(before: Iterable[DeviceHealth], why: str) -> tuple[DeviceHealth, ...]:
 
 
 def withdraw(judged: tuple[DeviceHealth, ...], withdrawn: Mapping[str, str]) -> tuple[DeviceHealth, ...]:
-    """The same devices, of which those are unhealthy that claims hold and cannot use: name -> why.
+    """The same devices, of which those are unhealthy that claims hold and cannot use: published name -> why.
 
     A GPU that stands where another was is healthy by its files. For the pod that has the other it is not.
     """
     return tuple(
-        _say(item, (Health.UNHEALTHY, withdrawn[item.name]))
-        if item.name in withdrawn and item.health == Health.HEALTHY
+        _say(item, (Health.UNHEALTHY, withdrawn[item.published]))
+        if item.published in withdrawn and item.health == Health.HEALTHY
         else item
         for item in judged
     )
@@ -69,7 +71,11 @@ def _say(item: DeviceHealth, verdict: _Verdict) -> DeviceHealth:
 def _judge_listed(device: NodeDevice, files: dict[PciAddress, _Verdict]) -> DeviceHealth:
     """Partitions of other modes have the health of their GPU."""
     item = DeviceHealth(
-        name=device.name, gpu=device.gpu.address, existed=device.is_current, health=Health.HEALTHY, message=""
+        name=device.name,
+        gpu=device.gpu.address,
+        existed=device.is_current,
+        health=Health.HEALTHY,
+        alias=device.alias,
     )
     return _say(item, files.get(device.gpu.address, _HEALTHY))
 

@@ -19,7 +19,8 @@ class DeviceHealth:
     """The health of one device.
 
     Attributes:
-        name: under which the device is, or was, published.
+        name: the device's own, which means one piece of hardware for ever.
+        alias: the name under which it is, or was, published, if that is another.
         gpu: whose partition it is.
         existed: whether it was there in any look: a partition of a mode that its GPU was never in cannot have gone.
         message: where and what, if it is not healthy; at most `LONGEST` characters.
@@ -30,6 +31,12 @@ class DeviceHealth:
     existed: bool
     health: Health
     message: str = ""
+    alias: str = ""
+
+    @property
+    def published(self) -> str:
+        """The name that Kubernetes knows it by."""
+        return self.alias or self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Claims, slices and the node, by resource.k8s.io/v1. Fulfils `agent/ports.ClaimApi` and `SliceApi`."""
+"""Claims, slices and the node, by resource.k8s.io. Fulfils `agent/ports.ClaimApi` and `SliceApi`."""
 
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from amdgpu_dra.api.errors import ClaimError, DriverError, HostError, NotReadyError, shorten
 from amdgpu_dra.api.resource import (
+    GROUP,
     Claim,
     ObjectRef,
     ResourceSlice,
@@ -18,10 +19,9 @@ from amdgpu_dra.api.resource import (
     encode_slice,
 )
 from amdgpu_dra.edge.kube.connection import Connection, StatusError
+from amdgpu_dra.edge.kube.group import ResourceGroup
 
-_GROUP = "/apis/resource.k8s.io/v1"
-_SLICES = f"{_GROUP}/resourceslices"
-_CLAIMS = f"{_GROUP}/resourceclaims"
+_SLICES, _CLAIMS = "resourceslices", "resourceclaims"
 # Claims of a page: as many as kubectl asks for.
 _PAGE = 500
 # Events of objects without a namespace lie in this one. A node's are found by its name in place of a UID, as the
@@ -30,10 +30,9 @@ _DEFAULT = "default"
 _LONGEST_NOTE = 1024
 # Of the object's name in an Event's, whose own is 253 at most.
 _LONGEST_NAME = 230
-_VERSIONS = {"ResourceClaim": "resource.k8s.io/v1", "Pod": "v1"}
 # A Retry-After beyond this many seconds is not meant for us.
 _LONGEST_REST = 60.0
-_FORBIDDEN, _NOT_FOUND, _CONFLICT, _GONE, _INVALID = 403, 404, 409, 410, 422
+_FORBIDDEN, _CONFLICT, _GONE, _INVALID = 403, 409, 410, 422
 _LOG = logging.getLogger("kube")
 
 
@@ -42,6 +41,7 @@ class KubeApi:
 
     def __init__(self, connection: Connection, *, driver: str, node: str) -> None:
         self._connection, self._driver, self._node = connection, driver, node
+        self._group = ResourceGroup(connection)
         self._selector = {"fieldSelector": f"spec.driver={driver},spec.nodeName={node}"}
 
     async def get_claim(self, namespace: str, name: str) -> Claim:
@@ -59,11 +59,11 @@ class KubeApi:
     async def find_claim(self, namespace: str, name: str) -> Claim | None:
         """See the port."""
         where = f"claim {namespace}/{name}"
-        path = f"{_GROUP}/namespaces/{quote(namespace, safe='')}/resourceclaims/{quote(name, safe='')}"
+        path = f"namespaces/{quote(namespace, safe='')}/{_CLAIMS}/{quote(name, safe='')}"
         try:
-            return decode_claim(await self._connection.request("GET", path))
+            return decode_claim(await self._group.request("GET", path))
         except StatusError as error:
-            if error.code == _NOT_FOUND:
+            if error.object_missing:
                 return None
             raise _not_ready(where, error) from error
         except ValueError as error:
@@ -79,7 +79,7 @@ class KubeApi:
         query = {"limit": str(_PAGE)}
         while True:
             try:
-                found = await self._connection.request("GET", _CLAIMS, query=query)
+                found = await self._group.request("GET", _CLAIMS, query=query)
             except StatusError as error:
                 raise _not_listed(error) from error
             for item in _items("ResourceClaims", found):
@@ -97,7 +97,8 @@ class KubeApi:
         namespace, regarding = _DEFAULT, {"apiVersion": "v1", "kind": "Node", "name": self._node, "uid": self._node}
         if about is not None:
             namespace = about.namespace
-            regarding = {"apiVersion": _VERSIONS[about.kind], "kind": about.kind, "namespace": namespace}
+            version = "v1" if about.kind == "Pod" else f"{GROUP}/{await self._find_version()}"
+            regarding = {"apiVersion": version, "kind": about.kind, "namespace": namespace}
             regarding |= {"name": about.name, "uid": about.uid}
         # The one use of the time of day: what a reader sees. Names come from no clock, which may stand or go back.
         now = datetime.now(UTC)  # noqa: TID251
@@ -123,6 +124,12 @@ class KubeApi:
         except StatusError as error:
             raise _not_ready(f"Event {reason}", error) from error
 
+    async def _find_version(self) -> str:
+        try:
+            return await self._group.find_version()
+        except StatusError as error:
+            raise _not_ready(f"versions of {GROUP}", error) from error
+
     async def get_node_uid(self) -> str:
         """See the port."""
         try:
@@ -141,7 +148,7 @@ class KubeApi:
     async def try_slice(self, item: ResourceSlice) -> ResourceSlice | None:
         """See the port."""
         try:
-            found = await self._connection.request("POST", _SLICES, query={"dryRun": "All"}, body=encode_slice(item))
+            found = await self._group.request("POST", _SLICES, query={"dryRun": "All"}, body=encode_slice(item))
         except StatusError as error:
             if error.code == _INVALID:
                 return None
@@ -151,7 +158,7 @@ class KubeApi:
     async def list_slices(self) -> tuple[list[ResourceSlice], str]:
         """See the port."""
         try:
-            found = await self._connection.request("GET", _SLICES, query=self._selector)
+            found = await self._group.request("GET", _SLICES, query=self._selector)
         except StatusError as error:
             raise _not_ready("ResourceSlices", error) from error
         return [_slice(item) for item in _items("ResourceSlices", found)], _text(found, "metadata", "resourceVersion")
@@ -166,7 +173,7 @@ class KubeApi:
 
     async def _write(self, method: str, path: str, item: ResourceSlice) -> ResourceSlice:
         try:
-            return _slice(await self._connection.request(method, path, body=encode_slice(item)))
+            return _slice(await self._group.request(method, path, body=encode_slice(item)))
         except StatusError as error:
             raise _not_ready(f"ResourceSlice {item.name}", error) from error
 
@@ -174,16 +181,17 @@ class KubeApi:
         """See the port."""
         body = {"preconditions": {"uid": item.uid, "resourceVersion": item.resource_version}}
         try:
-            await self._connection.request("DELETE", f"{_SLICES}/{item.name}", body=body)
+            await self._group.request("DELETE", f"{_SLICES}/{item.name}", body=body)
         except StatusError as error:
-            if error.code != _NOT_FOUND:
+            if not error.object_missing:
                 raise _not_ready(f"ResourceSlice {item.name}", error) from error
 
     async def watch_slices(self, version: str, seconds: int) -> AsyncGenerator[SliceEvent]:
         """See the port."""
         query = {**self._selector, "resourceVersion": version}
         try:
-            async for event in self._connection.stream(_SLICES, query, seconds):
+            async for event in self._group.stream(_SLICES, query, seconds):
+                item = event.get("object") or {}
                 if event.get("type") == "ERROR":
                     # Mostly 410, and whatever it is a list puts it right.
                     yield SliceEvent(version="")
@@ -243,7 +251,7 @@ def _not_ready(where: str, error: StatusError, *, hint: str = "") -> NotReadyErr
     actions = {
         401: "check the credentials of the plugin",
         403: "check the plugin's ClusterRole and its binding",
-        404: hint or "check that the API server serves resource.k8s.io/v1 (Kubernetes 1.34 or newer)",
+        404: hint or f"check that the API server serves {GROUP} as it says: kubectl api-resources --api-group={GROUP}",
         _CONFLICT: "it is read and written again",
         _INVALID: "report this: the driver checks its slices before it sends them",
     }

@@ -21,7 +21,7 @@ _TIMEOUT = 20.0
 _CONNECTIONS = 64
 # As Go's clients: a claim seldom comes within the library's 15 s of the one before, and TLS begins anew at a price.
 _IDLE_SECONDS = 90.0
-_REDIRECTS, _UNAUTHORIZED = 300, 401
+_REDIRECTS, _UNAUTHORIZED, _NOT_FOUND = 300, 401, 404
 # A peer that is gone without a word is noticed after a minute, even where nothing is sent, as on a watch.
 _KEEPALIVE = {
     socket.TCP_KEEPIDLE: 30,
@@ -34,12 +34,16 @@ _KEEPALIVE = {
 class StatusError(Exception):
     """The API server answered with an error; `code` is HTTP's and `message` the server's own.
 
-    `retry_after` is for how many seconds it asked not to be asked again, if it did.
+    `retry_after` is for how many seconds it asked not to be asked again, if it did. `object_missing` says of a 404 that
+    the server knows the path, and has no object of that name: of an API that it does not serve it says another thing.
     """
 
-    def __init__(self, code: int, message: str, retry_after: float | None = None) -> None:
+    def __init__(
+        self, code: int, message: str, retry_after: float | None = None, *, object_missing: bool = False
+    ) -> None:
         super().__init__(code, message)
         self.code, self.message, self.retry_after = code, message, retry_after
+        self.object_missing = object_missing
 
 
 class Connection:
@@ -222,10 +226,14 @@ def _status_error(code: int, data: bytes, headers: Mapping[str, str]) -> StatusE
     """A Status object's message, or the beginning of whatever came."""
     data = data or headers.get("Location", "").encode()
     try:
-        message = str(json.loads(data).get("message") or data[:200].decode("utf-8", "replace"))
+        status = json.loads(data)
+        message = str(status.get("message") or data[:200].decode("utf-8", "replace"))
+        details = status.get("details")
     except (ValueError, AttributeError, RecursionError):
-        message = data[:200].decode("utf-8", "replace")
+        message, details = data[:200].decode("utf-8", "replace"), None
     told = headers.get("Retry-After", "")
     # The API server states seconds; a date, which HTTP allows too, is left to our own pauses.
+    seconds = float(told) if told.isascii() and told.isdigit() else None
+    missing = code == _NOT_FOUND and isinstance(details, dict) and bool(details.get("name"))
     message = message.encode("utf-8", "backslashreplace").decode()
-    return StatusError(code, message, float(told) if told.isascii() and told.isdigit() else None)
+    return StatusError(code, message, seconds, object_missing=missing)

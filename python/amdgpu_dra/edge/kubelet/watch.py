@@ -63,7 +63,7 @@ class ResourceHealth:
         response = messages.NodeWatchResourcesResponse()
         for item in report.devices:
             response.devices.add(
-                device=messages.DeviceIdentifier(pool_name=self._pool, device_name=item.name),
+                device=messages.DeviceIdentifier(pool_name=self._pool, device_name=item.published),
                 health=messages.HealthStatus.Value(item.health.name),
                 last_updated_time=looked,
                 health_check_timeout_seconds=report.lease,

@@ -6,6 +6,8 @@ from typing import Any, Self
 
 import aiohttp
 
+from amdgpu_dra.api.resource import GROUP, from_v1, to_v1
+
 CLAIMS = "/apis/resource.k8s.io/v1/namespaces/{namespace}/resourceclaims"
 SLICES = "/apis/resource.k8s.io/v1/resourceslices"
 
@@ -19,9 +21,13 @@ class ApiError(Exception):
 
 
 class Client:
-    """JSON over HTTP."""
+    """JSON over HTTP.
 
-    def __init__(self, address: str, token: str = "") -> None:
+    Slices and claims go and come as v1 has them, in whichever version of resource.k8s.io the server is asked for them.
+    """
+
+    def __init__(self, address: str, token: str = "", *, version: str = "v1") -> None:
+        self._version = version
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._session = aiohttp.ClientSession(address, headers=headers, connector=aiohttp.TCPConnector(ssl=False))
 
@@ -54,8 +60,8 @@ class Client:
 
     async def slices(self) -> list[dict[str, Any]]:
         """All slices, by name."""
-        found = await self.call("GET", SLICES)
-        items: list[dict[str, Any]] = found["items"]
+        found = await self.call("GET", self._path(SLICES))
+        items = [to_v1(item, self._version) for item in found["items"]]
         return sorted(items, key=lambda item: str(item["metadata"]["name"]))
 
     async def wait_complete(self) -> list[dict[str, Any]]:
@@ -66,27 +72,25 @@ class Client:
 
     async def make_claim(self, name: str, spec: dict[str, Any], allocation: dict[str, Any] | None) -> dict[str, Any]:
         """A claim in `default`, allocated as the scheduler would have written it."""
-        path = CLAIMS.format(namespace="default")
-        claim: dict[str, Any] = await self.call(
-            "POST",
-            path,
-            {
-                "apiVersion": "resource.k8s.io/v1",
-                "kind": "ResourceClaim",
-                "metadata": {"name": name, "namespace": "default"},
-                "spec": spec,
-            },
-        )
+        path = self._path(CLAIMS.format(namespace="default"))
+        claim = {
+            "apiVersion": f"{GROUP}/v1",
+            "kind": "ResourceClaim",
+            "metadata": {"name": name, "namespace": "default"},
+            "spec": spec,
+        }
+        made: dict[str, Any] = await self.call("POST", path, from_v1(claim, self._version))
         if allocation is None:
-            return claim
-        claim["status"] = {"allocation": allocation}
-        written: dict[str, Any] = await self.call("PUT", f"{path}/{name}/status", claim)
-        return written
+            return to_v1(made, self._version)
+        made["status"] = {"allocation": allocation}
+        return to_v1(await self.call("PUT", f"{path}/{name}/status", made), self._version)
 
     async def drop_claim(self, name: str) -> None:
         """Deletes a claim of `default`, past its finalizers."""
-        path = f"{CLAIMS.format(namespace='default')}/{name}"
-        await self.call("DELETE", path)
+        await self.call("DELETE", self._path(f"{CLAIMS.format(namespace='default')}/{name}"))
+
+    def _path(self, path: str) -> str:
+        return path.replace(f"/{GROUP}/v1/", f"/{GROUP}/{self._version}/")
 
 
 def _complete(slices: list[dict[str, Any]]) -> bool:

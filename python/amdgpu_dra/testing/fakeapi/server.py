@@ -8,6 +8,8 @@ from typing import Any
 
 from aiohttp import web
 
+from amdgpu_dra.api.resource import GROUP, from_v1, to_v1
+
 type Key = tuple[str, str, str]
 """Resource, namespace, name."""
 
@@ -57,6 +59,8 @@ class FakeApi:
         self.answering.set()
         self.writes = 0
         self.version = "v1.37.0"
+        # Versions of resource.k8s.io that are served; none: nor is the group.
+        self.serves: tuple[str, ...] = ("v1",)
         # As with the feature gate DRAPartitionableDevices off.
         self.drops_counters = False
         # Resources that may not be listed.
@@ -91,9 +95,10 @@ class FakeApi:
             return web.json_response(
                 {"kind": "Status", "code": status, "message": "refused"}, status=status, headers=headers
             )
-        if request.path == "/version":
-            return web.json_response({"gitVersion": self.version})
         parts = request.path.strip("/").split("/")
+        known = self._tell_versions(request.path, parts)
+        if known is not None:
+            return known
         rest = parts[2:] if parts[0] == "api" else parts[3:]
         namespace = rest[1] if rest[:1] == ["namespaces"] and len(rest) > 2 else ""
         rest = rest[2:] if namespace else rest
@@ -102,29 +107,40 @@ class FakeApi:
         resource, name = rest[0], rest[1] if len(rest) > 1 else ""
         if request.method == "GET":
             return await self._get(request, resource, namespace, name)
-        body = await request.json() if request.can_read_body else {}
+        body = to_v1(await request.json(), _version(request)) if request.can_read_body else {}
         if self.drops_counters and resource == "resourceslices":
             _drop_counters(body)
         if request.query.get("dryRun") == "All":
-            return web.json_response(body)
+            return _object(request, body)
         self.writes += 1
         async with self._changed:
             answer = self._write(request.method, (resource, namespace, name), body, status=rest[-1] == "status")
             self._changed.notify_all()
-        return answer
+        return answer if isinstance(answer, web.Response) else _object(request, answer)
+
+    def _tell_versions(self, path: str, parts: list[str]) -> web.Response | None:
+        """What is answered without a look at objects; None if there has to be one."""
+        if path == "/version":
+            return web.json_response({"gitVersion": self.version})
+        if parts == ["apis", GROUP] and self.serves:
+            versions = [{"groupVersion": f"{GROUP}/{name}", "version": name} for name in self.serves]
+            return web.json_response({"kind": "APIGroup", "name": GROUP, "versions": versions})
+        if parts[:2] == ["apis", GROUP] and (len(parts) < 3 or parts[2] not in self.serves):
+            return web.Response(status=404, text="404 page not found")
+        return None
 
     async def _get(self, request: web.Request, resource: str, namespace: str, name: str) -> web.StreamResponse:
         if name:
             await self.answering.wait()
             found = self._objects.get((resource, namespace, name))
-            return _status(404, f'{resource} "{name}" not found') if found is None else web.json_response(found)
+            return _missing(resource, name) if found is None else _object(request, found)
         selector = _selector(request.query.get("fieldSelector", ""))
         if request.query.get("watch"):
             return await self._watch(request, resource, selector)
         if resource in self.unlisted:
             return _status(403, f"{resource} is forbidden: cannot list resource")
         items = [
-            o
+            from_v1(o, _version(request))
             for (kind, ns, _), o in self._objects.items()
             if kind == resource and namespace in ("", ns) and _matches(o, selector)
         ]
@@ -143,7 +159,7 @@ class FakeApi:
             await response.write(json.dumps({"type": "ERROR", "object": status}).encode() + b"\n")
             return response
         # Apart from the request's own, so that it ends by itself and the answer is completed.
-        watching = asyncio.create_task(self._send_events(response, resource, selector, seen))
+        watching = asyncio.create_task(self._send_events(request, response, (resource, selector), seen))
         self._watching.add(watching)
         try:
             await asyncio.wait({watching})
@@ -163,8 +179,9 @@ class FakeApi:
         self.end_watches()
 
     async def _send_events(
-        self, response: web.StreamResponse, resource: str, selector: dict[str, str], seen: int
+        self, request: web.Request, response: web.StreamResponse, wanted: tuple[str, dict[str, str]], seen: int
     ) -> None:
+        resource, selector = wanted
         while True:
             async with self._changed:
                 while not (news := [event for event in self._events if event[0] > seen]):
@@ -173,31 +190,32 @@ class FakeApi:
                 seen = version
                 if of == resource and _matches(item, selector):
                     try:
-                        await response.write(json.dumps({"type": kind, "object": item}).encode() + b"\n")
+                        told = {"type": kind, "object": from_v1(item, _version(request))}
+                        await response.write(json.dumps(told).encode() + b"\n")
                     except ConnectionResetError:
                         # Who watched has gone.
                         return
 
-    def _write(self, method: str, key: Key, body: dict[str, Any], *, status: bool) -> web.Response:
+    def _write(self, method: str, key: Key, body: dict[str, Any], *, status: bool) -> web.Response | dict[str, Any]:
         resource, namespace, name = key
         name = name or body.get("metadata", {}).get("name", "")
         old = self._objects.get((resource, namespace, name))
         if method == "POST" and old is not None:
             return _status(409, f'{resource} "{name}" already exists')
         if method in {"PUT", "DELETE"} and old is None:
-            return _status(404, f'{resource} "{name}" not found')
+            return _missing(resource, name)
         if method == "DELETE" and old is not None:
             return self._delete((resource, namespace, name), old, body)
         version = body.get("metadata", {}).get("resourceVersion")
         if method == "PUT" and old is not None and version and version != old["metadata"]["resourceVersion"]:
             return _status(409, "the object has been modified")
-        item = {**old, "status": body.get("status")} if status and old is not None else body
-        item = json.loads(json.dumps(item))
+        changed = {**old, "status": body.get("status")} if status and old is not None else body
+        item: dict[str, Any] = json.loads(json.dumps(changed))
         item["metadata"] |= {"name": name, "uid": old["metadata"]["uid"] if old else str(uuid.uuid4())}
         if namespace:
             item["metadata"]["namespace"] = namespace
         self._keep((resource, namespace, name), item, "MODIFIED" if old else "ADDED")
-        return web.json_response(item)
+        return item
 
     def _keep(self, key: Key, item: dict[str, Any], kind: str) -> None:
         self._version += 1
@@ -208,12 +226,12 @@ class FakeApi:
             self._objects[key] = item
         self._events.append((self._version, kind, key[0], item))
 
-    def _delete(self, key: Key, old: dict[str, Any], body: dict[str, Any]) -> web.Response:
+    def _delete(self, key: Key, old: dict[str, Any], body: dict[str, Any]) -> web.Response | dict[str, Any]:
         wanted = body.get("preconditions") or {}
         if wanted.get("uid", old["metadata"]["uid"]) != old["metadata"]["uid"]:
             return _status(409, "the UID in the precondition does not match")
         self._keep(key, json.loads(json.dumps(old)), "DELETED")
-        return web.json_response(old)
+        return old
 
 
 def _drop_counters(item: dict[str, Any]) -> None:
@@ -221,6 +239,23 @@ def _drop_counters(item: dict[str, Any]) -> None:
     spec.pop("sharedCounters", None)
     for device in spec.get("devices") or []:
         device.pop("consumesCounters", None)
+
+
+def _version(request: web.Request) -> str:
+    """Of resource.k8s.io as a request speaks it; other groups have one version."""
+    parts = request.path.strip("/").split("/")
+    return parts[2] if parts[:2] == ["apis", GROUP] else "v1"
+
+
+def _object(request: web.Request, item: dict[str, Any]) -> web.Response:
+    """An object in the version of the request. What is kept is of v1, as on a real server of one storage version."""
+    return web.json_response(from_v1(item, _version(request)))
+
+
+def _missing(resource: str, name: str) -> web.Response:
+    status = {"kind": "Status", "status": "Failure", "reason": "NotFound", "code": 404}
+    message, details = f'{resource} "{name}" not found', {"name": name, "kind": resource}
+    return web.json_response({**status, "message": message, "details": details}, status=404)
 
 
 def _status(code: int, message: str) -> web.Response:
