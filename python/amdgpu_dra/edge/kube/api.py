@@ -191,7 +191,6 @@ class KubeApi:
         query = {**self._selector, "resourceVersion": version}
         try:
             async for event in self._group.stream(_SLICES, query, seconds):
-                item = event.get("object") or {}
                 if event.get("type") == "ERROR":
                     # Mostly 410, and whatever it is a list puts it right.
                     yield SliceEvent(version="")
