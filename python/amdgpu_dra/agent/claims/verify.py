@@ -167,7 +167,9 @@ class Verifier:
         gone = missing.uids - {claim.uid for claim in found}
         mended += [await self._look_at(uid, None, (True, None), listing) for uid in sorted(gone)]
         if all(mended):
-            self._claims.missing = Missing()
+            # One whose device another claim has by now: its record is still there.
+            left = (uid for uid in missing.uids - gone if not self._claims.holds(uid))
+            self._claims.missing = Missing(uids=frozenset(left) - self._claims.missing.released)
 
     async def _look_at(
         self, uid: str, name: tuple[str, str] | None, answer: tuple[bool, Claim | None], listing: Listing

@@ -387,6 +387,24 @@ def test_a_lost_claim_without_its_gpu_holds_its_device_and_leaves_nothing() -> N
     assert _prepare(node, "thief") == ""
 
 
+def test_a_lost_claim_whose_device_another_has_leaves_nothing() -> None:
+    """It gets no hold, others are served, and its Unprepare takes its record away."""
+    node = Node()
+    node.cdi.documents.pop("a")
+    node.claims.forbidden = True
+    _corrupt(node, "a")
+    node.start()
+    node.look()
+    _thief(node, FIRST)
+    assert _prepare(node, "thief") == ""
+    node.claims.forbidden = False
+
+    assert node.look() == [Reason.CLAIM_QUARANTINED]
+    assert asyncio.run(node.manager.unprepare([ClaimRef("a", "ns", "a")]))["a"].error == ""
+    assert not node.records.lost
+    assert not node.manager.missing
+
+
 def test_a_lost_claim_is_made_anew_when_its_gpu_is_back() -> None:
     """By the next look, as it was."""
     node = Node()

@@ -145,7 +145,7 @@ def _rebuild(uid: str, seen: Seen, claim: Claim, here: Here) -> Finding:
         conflict = here.held.find_conflict(record)
         if conflict is not None:
             detail = f"its record was lost, and device {conflict[0]} is prepared for claim UID {conflict[1].uid}"
-            return _withdraw(Reason.CLAIM_QUARANTINED, detail, seen.document, lost)
+            return _withdraw(Reason.CLAIM_QUARANTINED, detail, seen.document)
         detail = "its record was lost and is made anew from the API server"
         if find_switches(record, here.listing):
             effects: tuple[Effect, ...] = (Effect.SAVE_READY, Effect.DROP_CDI)
