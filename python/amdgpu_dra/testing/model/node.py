@@ -224,18 +224,18 @@ class Node:
         document = json.loads(path.read_bytes())
         assert document["kind"] == "k8s.gpu.amd.com/gpu"
         found = {device["name"]: device["containerEdits"]["deviceNodes"] for device in document["devices"]}
-        parts = {}
         inventory = self.hardware.inventory
-        for gpu in inventory.gpus:
-            for part in gpu.partitions:
-                infix = "" if gpu.compute_mode in ("SPX", None) else f"-{gpu.compute_mode.lower()}-{part.index}"
-                parts[f"gpu-{str(gpu.address).replace(':', '-').replace('.', '-')}{infix}"] = (gpu, part)
+        gpus = {str(gpu.address): gpu for gpu in inventory.gpus}
         for item, result in zip(story.told, story.results or (), strict=True):
             (ident,) = item.cdi_ids
             nodes = {(node["path"], node["major"], node["minor"]) for node in found[ident.partition("=")[2]]}
             if result.admin_access:
                 continue
-            gpu, part = parts[item.device]
+            address, mode = gpu_and_mode(item.device)
+            gpu, index = gpus[address], 0 if mode == "SPX" else int(item.device.rpartition("-")[2])
+            # The mode of a GPU in reset cannot be read.
+            assert gpu.compute_mode in (mode, None), item.device
+            part = next(part for part in gpu.partitions if part.index == index)
             own = [node for node in (inventory.kfd, part.render, part.card) if node is not None]
             assert nodes == {(f"/dev/{node.path}", node.major, node.minor) for node in own}, item.device
             assert gpu.unique_id == story.boards[item.device], f"another GPU is handed out as {item.device}"
