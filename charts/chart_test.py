@@ -1,33 +1,19 @@
 """What the chart renders by real Helm: golden files, and what must hold of every one of them."""
 
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 import helm
 import pytest
-import yaml
 
 from amdgpu_dra.apps.kubelet_plugin.flags import FLAGS
 from amdgpu_dra.apps.webhook.flags import CertificateOptions, ServeOptions, parse_flags
 from amdgpu_dra.edge.admission import PATH
 
-NAMES = ["amd-values", "defaults", "fake-tree", "nothing-extra", "talos", "webhook", "webhook-self-managed"]
+NAMES = sorted(path.stem for path in helm.VALUES.glob("*.yaml"))
 IMAGE = ("--set", "image.repository=registry.example/plugin")
 HOOK = (*IMAGE, "--set", "webhook.enabled=true")
-
-
-def _objects(text: str) -> dict[str, dict[str, Any]]:
-    """Kind/name -> object."""
-    found = [item for item in yaml.safe_load_all(text) if item]
-    return {f"{item['kind']}/{item['metadata']['name']}": item for item in found}
-
-
-def _rendered(*arguments: str) -> dict[str, dict[str, Any]]:
-    done = helm.render(*arguments)
-    assert done.returncode == 0, done.stderr
-    return _objects(done.stdout)
 
 
 def _pod(objects: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -68,7 +54,7 @@ def test_lint_finds_nothing(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_objects_fit_together(name: str) -> None:
     """Selector, account, mounts and volumes of each value set name things that are there."""
-    objects = _rendered("--values", str(helm.VALUES / f"{name}.yaml"))
+    objects = helm.rendered("--values", str(helm.VALUES / f"{name}.yaml"))
     (daemonset,) = [item for item in objects.values() if item["kind"] == "DaemonSet"]
     bindings = [item for item in objects.values() if item["kind"] == "ClusterRoleBinding"]
     (binding,) = [item for item in bindings if "helm.sh/hook" not in item["metadata"].get("annotations", {})]
@@ -94,7 +80,7 @@ def test_objects_fit_together(name: str) -> None:
 def test_environment_is_what_the_plugin_reads(name: str) -> None:
     """Every variable of each value set is a flag's, and its value is one that the flag takes."""
     flags = {flag.env: flag for flag in FLAGS}
-    variables = _container(_rendered("--values", str(helm.VALUES / f"{name}.yaml")))["env"]
+    variables = _container(helm.rendered("--values", str(helm.VALUES / f"{name}.yaml")))["env"]
 
     assert {item["name"] for item in variables} <= flags.keys()
     for item in variables:
@@ -104,8 +90,8 @@ def test_environment_is_what_the_plugin_reads(name: str) -> None:
 
 def test_rights_are_the_needed_ones() -> None:
     """The role holds what the plugin uses and nothing else."""
-    objects = _rendered(*IMAGE)
-    role = _one(objects, "ClusterRole")
+    objects = helm.rendered(*IMAGE)
+    role = helm.one(objects, "ClusterRole")
     rights = {
         (group, kind): rule["verbs"]
         for rule in role["rules"]
@@ -124,9 +110,9 @@ def test_rights_are_the_needed_ones() -> None:
 @pytest.mark.parametrize("name", ["webhook", "webhook-self-managed"])
 def test_the_webhook_fits_together(name: str) -> None:
     """Service, pods, Secret, arguments and configurations name what is there; none of it has a privilege."""
-    objects = _rendered("--values", str(helm.VALUES / f"{name}.yaml"))
-    deployment, service = (_one(objects, kind) for kind in ("Deployment", "Service"))
-    configuration = _one(objects, "ValidatingWebhookConfiguration")
+    objects = helm.rendered("--values", str(helm.VALUES / f"{name}.yaml"))
+    deployment, service = (helm.one(objects, kind) for kind in ("Deployment", "Service"))
+    configuration = helm.one(objects, "ValidatingWebhookConfiguration")
     pod = deployment["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
@@ -148,16 +134,16 @@ def test_the_webhook_fits_together(name: str) -> None:
 
 def test_the_job_makes_what_the_webhook_mounts() -> None:
     """The same Secret, for the name that the API server calls; its rights are on that Secret and that configuration."""
-    objects = _rendered("--values", str(helm.VALUES / "webhook-self-managed.yaml"))
-    job, service = _one(objects, "Job"), _one(objects, "Service")
+    objects = helm.rendered("--values", str(helm.VALUES / "webhook-self-managed.yaml"))
+    job, service = helm.one(objects, "Job"), helm.one(objects, "Service")
     container = job["spec"]["template"]["spec"]["containers"][0]
-    (volume,) = _one(objects, "Deployment")["spec"]["template"]["spec"]["volumes"]
+    (volume,) = helm.one(objects, "Deployment")["spec"]["template"]["spec"]["volumes"]
     options = parse_flags([*container["command"][1:], *container["args"]], {}, "1")
 
     assert isinstance(options, CertificateOptions)
     assert options.secret == volume["secret"]["secretName"]
     assert (options.service, options.namespace) == (service["metadata"]["name"], service["metadata"]["namespace"])
-    assert options.configuration == _one(objects, "ValidatingWebhookConfiguration")["metadata"]["name"]
+    assert options.configuration == helm.one(objects, "ValidatingWebhookConfiguration")["metadata"]["name"]
     named = [
         name
         for item in objects.values()
@@ -168,14 +154,9 @@ def test_the_job_makes_what_the_webhook_mounts() -> None:
     assert sorted(named) == sorted([options.secret, options.configuration])
 
 
-def _one(objects: dict[str, dict[str, Any]], kind: str) -> dict[str, Any]:
-    (found,) = [item for item in objects.values() if item["kind"] == kind]
-    return found
-
-
 def test_fake_tree_needs_no_privilege() -> None:
     """On a fake tree the plugin has no capability and cannot gain one; its sysfs and device folders are read-only."""
-    container = _container(_rendered("--values", str(helm.VALUES / "fake-tree.yaml")))
+    container = _container(helm.rendered("--values", str(helm.VALUES / "fake-tree.yaml")))
 
     assert container["securityContext"] == {
         "allowPrivilegeEscalation": False,
@@ -199,7 +180,7 @@ def test_fake_tree_needs_no_privilege() -> None:
 )
 def test_sysfs_is_written_only_to_switch_modes(values: tuple[str, ...], *, read_only: bool) -> None:
     """The node's sysfs is writable exactly if the plugin may switch compute modes."""
-    container = _container(_rendered(*IMAGE, *(part for value in values for part in ("--set", value))))
+    container = _container(helm.rendered(*IMAGE, *(part for value in values for part in ("--set", value))))
     (mount,) = [item for item in container["volumeMounts"] if item["name"] == "sysfs"]
 
     assert mount["readOnly"] is read_only
@@ -207,14 +188,14 @@ def test_sysfs_is_written_only_to_switch_modes(values: tuple[str, ...], *, read_
 
 def test_real_gpus_need_privilege() -> None:
     """With the node's own sysfs the plugin is privileged, for KFD; its own files stay read-only."""
-    container = _container(_rendered(*IMAGE))
+    container = _container(helm.rendered(*IMAGE))
 
     assert container["securityContext"] == {"privileged": True, "readOnlyRootFilesystem": True}
 
 
 def test_probes_ask_the_plugin() -> None:
     """Startup and liveness ask whether the sockets are served; readiness whether the slice was accepted."""
-    container = _container(_rendered(*IMAGE))
+    container = _container(helm.rendered(*IMAGE))
 
     asked = {name: container[f"{name}Probe"]["grpc"] for name in ("startup", "liveness", "readiness")}
     assert asked == {
@@ -227,7 +208,7 @@ def test_probes_ask_the_plugin() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_two_pods_fit_on_a_node(name: str) -> None:
     """Nothing of the node's network is taken, which a second pod would want too."""
-    pod = _pod(_rendered("--values", str(helm.VALUES / f"{name}.yaml")))
+    pod = _pod(helm.rendered("--values", str(helm.VALUES / f"{name}.yaml")))
 
     assert "hostNetwork" not in pod
     assert not [port for container in pod["containers"] for port in container.get("ports", []) if "hostPort" in port]
@@ -263,20 +244,10 @@ def test_a_new_pod_serves_before_the_old_one_goes(
     values: dict[str, str], version: str, strategy: dict[str, Any], *, named: bool, tmp_path: Path
 ) -> None:
     """Where kubelets can have two, and where nothing else is set; the pod names sockets exactly if two may run."""
-    chart = tmp_path / "chart"
-    shutil.copytree(helm.CHART, chart)
-    # The chart's own bar is above the kubelets for which this makes a difference.
-    about = chart / "Chart.yaml"
-    lines = about.read_text().splitlines(keepends=True)
-    about.write_text("".join(line for line in lines if not line.startswith("kubeVersion")))
     given = [
         part for name, value in values.items() for part in ("--set", f"kubeletPlugin.updateStrategy.{name}={value}")
     ]
-    done = helm.run(
-        "template", "driver", str(chart), "--namespace", "amd-gpu", "--kube-version", version, *IMAGE, *given
-    )
-    assert done.returncode == 0, done.stderr
-    objects = _objects(done.stdout)
+    objects = helm.objects(helm.render_unbarred(tmp_path, version, *IMAGE, *given))
     (daemonset,) = [item for item in objects.values() if item["kind"] == "DaemonSet"]
 
     assert strategy == daemonset["spec"]["updateStrategy"]
@@ -286,13 +257,13 @@ def test_a_new_pod_serves_before_the_old_one_goes(
 @pytest.mark.parametrize("version", ["1.32.0", "1.33.4", "1.34.0"])
 def test_clusters_without_v1_are_served(version: str) -> None:
     """Kubernetes 1.32 and 1.33, whose API is beta, can have the driver."""
-    assert _rendered(*IMAGE, "--kube-version", version)
+    assert helm.rendered(*IMAGE, "--kube-version", version)
 
 
 @pytest.mark.parametrize(("names", "told"), [("pci", []), ("amd", ["amd"])])
 def test_names_of_devices_are_the_plugins(names: str, told: list[str]) -> None:
     """The plugin is told of names that are not its own choice."""
-    container = _container(_rendered(*IMAGE, "--set", f"kubeletPlugin.deviceNames={names}"))
+    container = _container(helm.rendered(*IMAGE, "--set", f"kubeletPlugin.deviceNames={names}"))
 
     assert [item["value"] for item in container["env"] if item["name"] == "DEVICE_NAMES"] == told
 
@@ -314,14 +285,16 @@ def test_names_of_devices_are_the_plugins(names: str, told: list[str]) -> None:
         pytest.param(
             (*IMAGE, "--set", "kubeletPlugin.idleMode=SPX"), "DynamicPartitioning=true", id="idle-without-gate"
         ),
-        pytest.param((*IMAGE, "--kube-version", "1.31.9"), ">=1.32.0-0", id="old-cluster"),
-        pytest.param((*IMAGE, "--set", "kubeletPlugin.deviceNames=card"), 'found "card"', id="no-such-names"),
+        pytest.param((*IMAGE, "--kube-version", "1.31.9"), f">={helm.OLDEST}-0", id="old-cluster"),
+        pytest.param((*IMAGE, "--set", "kubeletPlugin.deviceNames=card"), "'pci', 'amd'", id="no-such-names"),
         pytest.param(
             (*IMAGE, "--set", "kubeletPlugin.deviceNames=amd", "--set", "featureGates.AutoPartition=true"),
             "leave one of the two out",
             id="amd-names-of-partitions",
         ),
-        pytest.param((*HOOK, "--set", "webhook.tls.mode=magic"), 'found "magic"', id="webhook-mode"),
+        pytest.param(
+            (*HOOK, "--set", "webhook.tls.mode=magic"), "'self-managed', 'cert-manager', 'secret'", id="webhook-mode"
+        ),
         pytest.param((*HOOK, "--set", "webhook.tls.mode=secret"), "webhook.tls.secretName", id="webhook-no-secret"),
         pytest.param(
             (*HOOK, "--set", "webhook.tls.mode=secret", "--set", "webhook.tls.secretName=s"),

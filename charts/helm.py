@@ -1,14 +1,26 @@
 """Helm, as e2e/setup made it, and what the chart renders with it."""
 
 import os
+import re
+import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 CHART = Path("charts/k8s-gpu-dra-driver")
 VALUES = Path("charts/testdata")
-# The oldest Kubernetes that serves resource.k8s.io/v1 by itself; Helm alone would take its own.
+
+
+def _oldest() -> str:
+    (bar,) = re.findall(r"^kubeVersion: *\">=([0-9.]+)-0\"$", (CHART / "Chart.yaml").read_text(), re.MULTILINE)
+    return str(bar)
+
+
+OLDEST = _oldest()
+# The oldest that serves resource.k8s.io/v1 by itself; Helm alone would take its own.
 KUBERNETES = "1.34.0"
 
 
@@ -44,3 +56,36 @@ def run(command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 def render(*values: str) -> subprocess.CompletedProcess[str]:
     """`helm template`, with these further arguments."""
     return run("template", "driver", str(CHART), "--namespace", "amd-gpu", "--kube-version", KUBERNETES, *values)
+
+
+def given(*values: str) -> tuple[str, ...]:
+    """`--set` for each of PATH=VALUE."""
+    return tuple(part for value in values for part in ("--set", value))
+
+
+def rendered(*values: str) -> dict[str, dict[str, Any]]:
+    """What `render` gives, as KIND/NAME -> object."""
+    return objects(render(*values))
+
+
+def objects(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]]:
+    """What a rendering printed, as KIND/NAME -> object."""
+    assert done.returncode == 0, done.stderr
+    found = [item for item in yaml.safe_load_all(done.stdout) if item]
+    return {f"{item['kind']}/{item['metadata']['name']}": item for item in found}
+
+
+def one(found: dict[str, dict[str, Any]], kind: str) -> dict[str, Any]:
+    """The only object of a kind."""
+    (item,) = [item for item in found.values() if item["kind"] == kind]
+    return item
+
+
+def render_unbarred(folder: Path, version: str, *values: str) -> subprocess.CompletedProcess[str]:
+    """`helm template` for any Kubernetes, also one that the chart refuses; `folder` takes a copy of the chart."""
+    chart = folder / "chart"
+    shutil.copytree(CHART, chart)
+    about = chart / "Chart.yaml"
+    lines = about.read_text().splitlines(keepends=True)
+    about.write_text("".join(line for line in lines if not line.startswith("kubeVersion")))
+    return run("template", "driver", str(chart), "--namespace", "amd-gpu", "--kube-version", version, *values)

@@ -15,7 +15,10 @@ PAGES = sorted(path for path in ROOT.rglob("*.md") if not any(part.startswith(("
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 LABEL = re.compile(r"bazelw (?:run|test|build) (?:--\S+ )*(//(?:[\w.-]+/)*(?:\.\.\.|[\w-]*(?::[\w.-]*\w)?))")
 SET = re.compile(r"--set(?:-file|-string)? ([A-Za-z0-9.]+)=")
-VALUE = re.compile(r"`((?:kubeletPlugin|webhook|deviceClass|image|cdi|serviceAccount|featureGates)\.[A-Za-z0-9.]+)")
+VALUE = re.compile(
+    r"`((?:kubeletPlugin|webhook|deviceClass|image|cdi|serviceAccount|featureGates|rbac|networkPolicy|monitoring|openshift)"
+    r"\.[A-Za-z0-9.]+)"
+)
 BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 # A word of a command that names a file or folder of the repository; `…`, capitals and patterns stand for others.
 PATHS = re.compile(r"(?<![\w/.$-])((?:charts|docs|e2e|images|proto|python)/[\w./-]+)(?![\w…*{(])")

@@ -5,22 +5,16 @@ import base64
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-import pytest
-import yaml
-from harness import find_pieces
+from harness import Server, chart_objects, open_server
 
 from amdgpu_dra.api.config import API_VERSION
 from amdgpu_dra.edge.certificates import Pair, make_pair, renewal_reason
-from amdgpu_dra.testing.fakeapi import real_api, write_kubeconfig
 
 VERSIONS = ("v1", "v1beta2", "v1beta1")
 GROUP = "/apis/resource.k8s.io"
@@ -30,61 +24,9 @@ GOOD, BAD = {"apiVersion": API_VERSION, "kind": "GpuConfig"}, {"apiVersion": API
 UNGUARDED = "device.attributes['gpu.amd.com'].model == 'MI300X'"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """Of the API server: status, object, and warnings."""
-
-    status: int
-    body: Any
-    warnings: list[str]
-
-
-class Server:
-    """The API server, and what stands in its folder."""
-
-    def __init__(self, session: aiohttp.ClientSession, work: Path) -> None:
-        self._session, self.work = session, work
-
-    async def call(self, method: str, path: str, body: object = None) -> Answer:
-        """Whatever it answers."""
-        async with self._session.request(method, path, json=body) as answer:
-            warnings = answer.headers.getall("Warning", [])
-            return Answer(status=answer.status, body=await answer.json(), warnings=warnings)
-
-    async def make(self, path: str, body: object) -> Any:
-        """An object that has to be taken."""
-        answer = await self.call("POST", path, body)
-        assert answer.status == 201, answer.body
-        return answer.body
-
-
-@asynccontextmanager
-async def _server(served: str = "") -> AsyncIterator[Server]:
-    pieces = find_pieces()
-    if not pieces.binaries:
-        pytest.skip("an API server of its own is made only where there is no Docker")
-    with tempfile.TemporaryDirectory(prefix="amdgpu-", dir="/tmp") as folder:
-        work = Path(folder)
-        async with asyncio.timeout(240), real_api(Path(pieces.binaries), work, served=served) as (address, token):
-            write_kubeconfig(work / "kubeconfig", address, token)
-            connector = aiohttp.TCPConnector(ssl=False)
-            headers = {"Authorization": f"Bearer {token}"}
-            async with aiohttp.ClientSession(address, headers=headers, connector=connector) as session:
-                yield Server(session, work)
-
-
 def _configuration(*values: str) -> dict[str, Any]:
     """The one of the chart."""
-    command = [find_pieces().helm, "template", "driver", "charts/k8s-gpu-dra-driver", "--namespace", "amd-gpu"]
-    chosen = ("image.repository=r.example/p", "webhook.enabled=true", *values)
-    done = subprocess.run(
-        [*command, "--kube-version", "1.37.0", *(part for value in chosen for part in ("--set", value))],
-        env={"HOME": "/nonexistent", "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    objects: list[dict[str, Any]] = list(filter(None, yaml.safe_load_all(done.stdout)))
+    objects = chart_objects("webhook.enabled=true", *values)
     (found,) = [item for item in objects if item["kind"] == "ValidatingWebhookConfiguration"]
     return found
 
@@ -133,7 +75,7 @@ def test_the_api_server_asks_it_for_every_version() -> None:
 
     async def run() -> None:
         served = ",".join(f"resource.k8s.io/{version}=true" for version in VERSIONS)
-        async with _server(served) as server, _webhook(server.work) as client:
+        async with asyncio.timeout(240), open_server(served) as server, _webhook(server.work) as client:
             configuration = _configuration()
             for hook in configuration["webhooks"]:
                 hook["clientConfig"] = client
@@ -195,7 +137,7 @@ def test_without_an_answer_only_configurations_are_refused() -> None:
     """The webhook is gone: objects with configurations of this driver have to wait, all others pass."""
 
     async def run() -> None:
-        async with _server() as server:
+        async with asyncio.timeout(240), open_server() as server:
             configuration = _configuration("webhook.timeoutSeconds=1")
             for hook in configuration["webhooks"]:
                 hook["clientConfig"] = {"url": "https://localhost:9/none"}
@@ -225,7 +167,7 @@ def test_the_certificate_is_made_kept_and_renewed() -> None:
     """Before and after the configuration is there, again without a change, and with a new authority beside the old."""
 
     async def run() -> None:
-        async with _server() as server:
+        async with asyncio.timeout(240), open_server() as server:
             await server.make("/api/v1/namespaces", {"metadata": {"name": "amd-gpu"}})
             await asyncio.to_thread(_make_certificate, server.work)
             first = await _kept(server)

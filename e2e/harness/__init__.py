@@ -1,7 +1,18 @@
 """A real Kubernetes cluster for tests: where it runs, the driver in it, how its state is read, loads and faults."""
 
+from harness.apiserver import Answer, Server, chart_objects, open_server
 from harness.cluster import Cluster
-from harness.driver import PLUGIN_FOLDER, TREES, install_driver, load_image, logs_folder, remove_driver
+from harness.driver import (
+    PLUGIN_FOLDER,
+    TREES,
+    install_driver,
+    load_image,
+    logs_folder,
+    remove_driver,
+    rollback_driver,
+    run_chart_test,
+    upgrade_driver,
+)
 from harness.faults import (
     PLUGIN,
     fill_disk,
@@ -31,6 +42,7 @@ __all__ = [
     "PLUGIN",
     "PLUGIN_FOLDER",
     "TREES",
+    "Answer",
     "Cluster",
     "CommandError",
     "Entry",
@@ -39,8 +51,10 @@ __all__ = [
     "Host",
     "Outcome",
     "Pieces",
+    "Server",
     "allocated_devices",
     "apply_scenario",
+    "chart_objects",
     "fill_disk",
     "find_left_over",
     "find_pieces",
@@ -55,6 +69,7 @@ __all__ = [
     "make_host",
     "make_manifest",
     "open_cluster",
+    "open_server",
     "parse_reports",
     "pause_api",
     "pod_manifest",
@@ -66,8 +81,11 @@ __all__ = [
     "remove_fake_kernel",
     "render_minors",
     "resume_api",
+    "rollback_driver",
+    "run_chart_test",
     "run_soak",
     "tell_fake_kernel",
+    "upgrade_driver",
     "wait_fake_kernel",
     "wait_refused",
 ]

@@ -100,13 +100,21 @@ class Cluster:
         """Installs a chart and waits until its pods are ready: helm's own wait is content with a DaemonSet of none."""
         pairs = [part for name, value in values.items() for part in ("--set", f"{name}={value}")]
         command = ["install", "driver", str(chart), "--namespace", namespace, "--create-namespace", *pairs]
-        self.host.run(self._pieces.helm, *command, timeout=60)
-        sets = self.kubectl("get", "daemonsets", "-n", namespace, "-o", "name").split()
+        self.helm(*command, timeout=150)
+        self.wait_rolled_out(namespace)
+
+    def wait_rolled_out(self, namespace: str) -> None:
+        """Returns when the pods of each DaemonSet and Deployment are those of now, and ready."""
+        sets = self.kubectl("get", "daemonsets,deployments", "-n", namespace, "-o", "name").split()
         self.kubectl("rollout", "status", "-n", namespace, "--timeout=90s", *sets, timeout=100)
 
     def uninstall(self, namespace: str) -> None:
         """Takes the chart away again."""
-        self.host.run(self._pieces.helm, "uninstall", "driver", "--namespace", namespace, "--wait", timeout=90)
+        self.helm("uninstall", "driver", "--namespace", namespace, "--wait", timeout=90)
+
+    def helm(self, *command: str, timeout: float = 60) -> str:
+        """Runs helm; gives what it printed."""
+        return self.host.run(self._pieces.helm, *command, timeout=timeout)
 
     def kubectl(self, *command: str, text: str | None = None, timeout: float = 60) -> str:
         """Runs kubectl; gives what it printed."""

@@ -40,6 +40,25 @@ def install_driver(cluster: Cluster, tree: str, **values: str) -> None:
     cluster.install(chart, NAMESPACE, given | {name.replace("__", "."): value for name, value in values.items()})
 
 
+def upgrade_driver(cluster: Cluster, **values: str) -> None:
+    """Changes values of the installed chart, and waits until its pods have them; `__` stands for a dot."""
+    pairs = [part for name, value in values.items() for part in ("--set", f"{name.replace('__', '.')}={value}")]
+    chart = str(cluster.host.work / "chart")
+    cluster.helm("upgrade", "driver", chart, "--namespace", NAMESPACE, "--reuse-values", *pairs, timeout=150)
+    cluster.wait_rolled_out(NAMESPACE)
+
+
+def rollback_driver(cluster: Cluster) -> None:
+    """Takes the last upgrade back."""
+    cluster.helm("rollback", "driver", "--namespace", NAMESPACE, timeout=150)
+    cluster.wait_rolled_out(NAMESPACE)
+
+
+def run_chart_test(cluster: Cluster) -> None:
+    """What `helm test` does: a claim, and a pod that looks for its device nodes."""
+    cluster.helm("test", "driver", "--namespace", NAMESPACE, "--timeout", "90s", timeout=100)
+
+
 def remove_driver(cluster: Cluster) -> None:
     """Takes the chart away; nothing of it may be left on the node."""
     cluster.uninstall(NAMESPACE)

@@ -38,6 +38,26 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 
+{{- define "driver.pluginSelector" -}}
+{{ include "driver.selectorLabels" . }}
+app.kubernetes.io/component: kubeletplugin
+{{- end -}}
+
+{{- define "driver.pluginLabels" -}}
+{{ include "driver.labels" . }}
+app.kubernetes.io/component: kubeletplugin
+{{- end -}}
+
+{{- define "driver.testLabels" -}}
+{{ include "driver.labels" . }}
+app.kubernetes.io/component: test
+{{- end -}}
+
+{{- define "driver.testHook" -}}
+helm.sh/hook: test
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end -}}
+
 {{- define "driver.serviceAccount" -}}
 {{- if .Values.serviceAccount.create -}}{{ default (include "driver.fullname" .) .Values.serviceAccount.name }}{{- else -}}{{ default "default" .Values.serviceAccount.name }}{{- end -}}
 {{- end -}}

@@ -41,9 +41,6 @@ app.kubernetes.io/component: webhook-certificate
 {{- if and (eq $tls.mode "secret") (not $tls.caBundle) -}}
 {{- fail "webhook.tls.caBundle: expected the PEM of the authority of webhook.tls.secretName, found nothing; set it by --set-file webhook.tls.caBundle=FILE" -}}
 {{- end -}}
-{{- if not (has $tls.mode (list "self-managed" "cert-manager" "secret")) -}}
-{{- fail (printf "webhook.tls.mode: expected self-managed, cert-manager or secret, found %q" $tls.mode) -}}
-{{- end -}}
 {{- default (printf "%s-tls" (include "driver.webhookName" .)) $tls.secretName -}}
 {{- end -}}
 
@@ -62,6 +59,13 @@ readOnlyRootFilesystem: true
 {{- end -}}
 
 {{- define "driver.webhookHook" -}}
-helm.sh/hook: pre-install,pre-upgrade,post-install,post-upgrade
+helm.sh/hook: pre-install,pre-upgrade,pre-rollback,post-install,post-upgrade,post-rollback
 helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end -}}
+
+{{- define "driver.nonrootRule" -}}
+- apiGroups: [security.openshift.io]
+  resources: [securitycontextconstraints]
+  resourceNames: [nonroot-v2]
+  verbs: [use]
 {{- end -}}

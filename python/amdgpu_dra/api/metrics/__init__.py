@@ -17,6 +17,7 @@ __all__ = [
     "METRICS",
     "PUBLISHED",
     "QUARANTINED",
+    "REGISTERED",
     "STATIC_LAYOUT",
     "SWITCH_SECONDS",
     "WITHHELD",
@@ -102,6 +103,12 @@ FINDINGS = Metric(
     labels=("reason",),
     help="what verifying claims has found and, where it could, repaired, by reason; a quarantine counts when it begins",
 )
+REGISTERED = Metric(
+    name="amdgpu_dra_registered",
+    kind=Kind.GAUGE,
+    labels=(),
+    help="1 if the kubelet has taken the plugin, 0 if it has refused it or has not spoken yet",
+)
 SWITCH_SECONDS = Metric(
     name="amdgpu_dra_mode_switch_seconds",
     kind=Kind.HISTOGRAM,
@@ -127,5 +134,6 @@ METRICS = (
     FINDINGS,
     SWITCH_SECONDS,
     EVENTS,
+    REGISTERED,
 )
 """All of them; whoever adds one adds it here."""

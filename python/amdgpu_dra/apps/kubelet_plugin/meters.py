@@ -15,12 +15,14 @@ from amdgpu_dra.api.metrics import (
     GENERATION,
     PUBLISHED,
     QUARANTINED,
+    REGISTERED,
     STATIC_LAYOUT,
     SWITCH_SECONDS,
     WITHHELD,
 )
 from amdgpu_dra.api.resource import Device
 from amdgpu_dra.core.devices import Listing
+from amdgpu_dra.edge.kubelet import KubeletServer
 
 type Calls = Callable[[Iterable[tuple[str, str, str]]], Awaitable[Mapping[str, Answer]]]
 
@@ -63,12 +65,13 @@ def count_switches(metrics: Metrics) -> Callable[[str, str, float], None]:
     return note
 
 
-def put_claims(metrics: Metrics, claims: ClaimManager, verifier: Verifier) -> None:
-    """The claims that are held, by state, and how many of them are quarantined."""
+def put_state(metrics: Metrics, claims: ClaimManager, verifier: Verifier, kubelet: KubeletServer) -> None:
+    """The claims that are held, by state, how many of them are quarantined, and whether the kubelet has the plugin."""
     states = dict.fromkeys((State.PREPARING, State.READY, State.UNPREPARING), 0)
     states |= Counter(record.state for record in claims.records)
     metrics.put(CLAIMS, {(state,): count for state, count in states.items()})
     metrics.put(QUARANTINED, {(): verifier.quarantined})
+    metrics.put(REGISTERED, {(): int(kubelet.registration.registered is True)})
 
 
 def put_generations(metrics: Metrics, publisher: Publisher) -> None:

@@ -203,6 +203,7 @@ def test_metrics_are_served_where_a_port_is_set() -> None:
         for method in ("Prepare", "Unprepare"):
             assert found["amdgpu_dra_claim_seconds_count", ("method", method), ("result", "ok")] == 1
         assert sum(value for key, value in found.items() if key[0] == "amdgpu_dra_devices_published") == 8
+        assert found[("amdgpu_dra_registered",)] == 1
         assert any(key[0] == "amdgpu_dra_api_request_seconds_count" and ("code", "200") in key for key in found)
         assert "a-claim" not in text
         assert claim["metadata"]["uid"] not in text

@@ -47,8 +47,8 @@ from amdgpu_dra.apps.kubelet_plugin.meters import (
     Calls,
     count_requests,
     count_switches,
-    put_claims,
     put_generations,
+    put_state,
     timed,
 )
 from amdgpu_dra.core.slices import DRIVER
@@ -139,7 +139,7 @@ def wire(options: Options) -> Plugin:
         events.on_event = partial(metrics.count, EVENTS)
         switcher.on_switch = count_switches(metrics)
         verifier.on_finding = partial(metrics.count, FINDINGS)
-        metrics.on_scrape = partial(put_claims, metrics, claims, verifier)
+        metrics.on_scrape = partial(put_state, metrics, claims, verifier, kubelet)
     checks = {
         "": kubelet.find_problem,
         "liveness": kubelet.find_problem,

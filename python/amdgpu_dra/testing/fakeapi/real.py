@@ -60,6 +60,8 @@ async def real_api(binaries: Path, work: Path, *, gates: str = "", served: str =
         f"--cert-dir={work}/certs",
         "--service-cluster-ip-range=10.0.0.0/24",
         "--disable-admission-plugins=ServiceAccount",
+        # As in every cluster that kubeadm makes.
+        "--allow-privileged",
         *([f"--feature-gates={gates}"] if gates else []),
         *([f"--runtime-config={served}"] if served else []),
     ]
