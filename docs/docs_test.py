@@ -20,7 +20,7 @@ BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Values that are Kubernetes' own objects, handed on as they are.
 OF_KUBERNETES = {"affinity", "podSecurityContext", "resources", "securityContext", "updateStrategy"}
 # Targets that a macro of bazel/image makes.
-OF_IMAGES = {"image", "load", "tarball"}
+OF_IMAGES = {"image", "image_arm64", "index", "load", "tarball"}
 
 
 def _where(path: Path) -> str:
