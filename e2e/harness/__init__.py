@@ -1,7 +1,7 @@
 """A real Kubernetes cluster for tests: where it runs, the driver in it, how its state is read, loads and faults."""
 
 from harness.cluster import Cluster
-from harness.driver import PLUGIN_FOLDER, TREES, install_driver, load_image, logs_folder, remove_driver
+from harness.driver import NAMESPACE, PLUGIN_FOLDER, TREES, install_driver, load_image, logs_folder, remove_driver
 from harness.faults import (
     PLUGIN,
     fill_disk,
@@ -28,6 +28,7 @@ from harness.soak import Outcome, find_left_over, read_devices, run_soak
 
 __all__ = [
     "KERNEL_TREE",
+    "NAMESPACE",
     "PLUGIN",
     "PLUGIN_FOLDER",
     "TREES",
