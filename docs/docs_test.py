@@ -25,7 +25,7 @@ PATHS = re.compile(r"(?<![\w/.$-])((?:charts|docs|e2e|images|proto|python)/[\w./
 # Values that are Kubernetes' own objects, handed on as they are.
 OF_KUBERNETES = {"affinity", "podSecurityContext", "resources", "securityContext", "updateStrategy"}
 # Targets that a macro of bazel/image makes.
-OF_IMAGES = {"image", "load", "tarball"}
+OF_IMAGES = {"image", "image_arm64", "index", "load", "tarball"}
 
 
 def _where(path: Path) -> str:

@@ -3,7 +3,7 @@
 layer.py debian OUT PACKAGE.deb…
 layer.py python OUT MANIFEST
 layer.py files OUT PACKAGE.deb…     (only the packages' files, without what a base adds)
-layer.py library OUT NAME PACKAGE.deb…     (one shared library, as a file)
+layer.py file OUT NAME PACKAGE.deb…     (one file, the first whose path ends with NAME)
 
 A manifest is lines of two fields with a tab between: PROGRAM and MODULE, or nothing; then PATH and SHORT_PATH of each
 file.
@@ -68,6 +68,10 @@ class Layer:
                 self._entries[folder] = (_info(folder, 0o755, tarfile.DIRTYPE, "", 0), b"")
         self._entries[path] = (_info(path, mode & ~0o6022, kind, link, len(data)), data)
 
+    def has(self, path: str) -> bool:
+        """Whether there is such an entry."""
+        return path in self._entries
+
     def write(self, out: Path) -> None:
         """The tar, compressed without a name or time of its own."""
         buffer = io.BytesIO()
@@ -116,7 +120,8 @@ def debian(layer: Layer, debs: list[Path]) -> None:
         with deb_data(deb) as tar:
             for member in tar:
                 _add_member(layer, tar, member, certificates)
-    for name in ("bin", "sbin", "lib", "lib64"):
+    # Not every architecture has its loader in lib64.
+    for name in ("bin", "sbin", "lib", *(["lib64"] if layer.has("usr/lib64") else [])):
         layer.add(name, kind=tarfile.SYMTYPE, link=f"usr/{name}", mode=0o777)
     layer.add("etc/ssl/certs/ca-certificates.crt", b"".join(certificates[name] for name in sorted(certificates)))
     # Where OpenSSL looks by itself.
@@ -141,12 +146,12 @@ def files(layer: Layer, debs: list[Path]) -> None:
                 _add_member(layer, tar, member, {})
 
 
-def library(name: str, debs: list[Path]) -> bytes:
-    """The shared library of that soname, links followed."""
+def one_file(name: str, debs: list[Path]) -> bytes:
+    """The file whose path ends with that name, links followed."""
     for deb in debs:
         with deb_data(deb) as tar:
             for member in tar:
-                if Path(member.name).name == name and (extracted := tar.extractfile(member)) is not None:
+                if f"/{member.name}".endswith(f"/{name}") and (extracted := tar.extractfile(member)) is not None:
                     return extracted.read()
     raise SystemExit(f"{name}: expected it in one of {', '.join(map(str, debs))}, found nothing")
 
@@ -251,8 +256,8 @@ def main() -> int:
             debian(layer, paths)
         case "files":
             files(layer, paths)
-        case "library":
-            Path(out).write_bytes(library(rest[0], paths[1:]))
+        case "file":
+            Path(out).write_bytes(one_file(rest[0], paths[1:]))
             return 0
         case _:
             python(layer, paths[0])

@@ -28,25 +28,36 @@ debian_layer = rule(
     ),
 )
 
-def _debian_library_impl(ctx):
-    out = ctx.actions.declare_file(ctx.attr.soname)
+def _debian_file_impl(ctx):
+    out = ctx.actions.declare_file(ctx.attr.file.split("/")[-1])
     args = ctx.actions.args()
-    args.add("library", out)
-    args.add(ctx.attr.soname)
+    args.add("file", out)
+    args.add(ctx.attr.file)
     args.add_all(ctx.files.debs)
     ctx.actions.run(
         outputs = [out],
         inputs = ctx.files.debs,
         executable = ctx.executable._tool,
         arguments = [args],
-        mnemonic = "DebianLibrary",
+        mnemonic = "DebianFile",
     )
     return DefaultInfo(files = depset([out]), runfiles = ctx.runfiles([out]))
 
-# One shared library of a Debian package, for programs that load it at run time.
-debian_library = rule(
-    _debian_library_impl,
-    attrs = dict(_TOOL, debs = attr.label_list(allow_files = [".deb"]), soname = attr.string(mandatory = True)),
+# One file of a Debian package, named by the end of its path: a library that is loaded at run time, or a program.
+debian_file = rule(
+    _debian_file_impl,
+    attrs = dict(_TOOL, debs = attr.label_list(allow_files = [".deb"]), file = attr.string(mandatory = True)),
+)
+
+def _to_platform_impl(settings, attr):
+    given = settings["//command_line_option:platforms"]
+    return {"//command_line_option:platforms": [attr.platform] if attr.platform else given}
+
+# Dependencies as they are for the platform of a layer: wheels differ.
+_to_platform = transition(
+    implementation = _to_platform_impl,
+    inputs = ["//command_line_option:platforms"],
+    outputs = ["//command_line_option:platforms"],
 )
 
 def _python_layer_impl(ctx):
@@ -73,7 +84,8 @@ def _python_layer_impl(ctx):
         progress_message = "Packing Python files into %{label}",
     )
     return [
-        DefaultInfo(files = depset([out])),
+        # What it was made of, for the test that makes it again.
+        DefaultInfo(files = depset([out]), runfiles = ctx.runfiles(files)),
         OutputGroupInfo(manifest = depset([manifest])),
     ]
 
@@ -81,14 +93,16 @@ python_layer = rule(
     _python_layer_impl,
     attrs = dict(
         _TOOL,
-        deps = attr.label_list(),
+        deps = attr.label_list(cfg = _to_platform),
         module = attr.string(doc = "module that the program runs"),
+        platform = attr.label(doc = "for which the wheels are; none: that of the build"),
         program = attr.string(doc = "name of a program in /usr/bin"),
         third_party = attr.bool(),
+        _allowlist_function_transition = attr.label(default = "@bazel_tools//tools/allowlists/function_transition_allowlist"),
     ),
 )
 
-def layer_test(name, layer, debs = None, deps = [], base = True):
+def layer_test(name, layer, debs = None, base = True):
     """Makes a layer a second time, from other folders and in another order, and compares the bytes.
 
     Args:
@@ -96,7 +110,6 @@ def layer_test(name, layer, debs = None, deps = [], base = True):
       layer: a debian_layer, or a python_layer.
       debs: the packages of a debian_layer.
       base: as that layer has it.
-      deps: those of a python_layer.
     """
     if debs:
         inputs, kind = debs, "debian" if base else "files"
@@ -107,7 +120,7 @@ def layer_test(name, layer, debs = None, deps = [], base = True):
         name = name,
         size = "medium",
         srcs = ["//bazel/image:twice_test.py"],
-        data = [layer, inputs, "//bazel/image:layer.py"] + deps,
+        data = [layer, inputs, "//bazel/image:layer.py"],
         env = {
             "INPUTS": "$(rootpaths %s)" % inputs,
             "KIND": kind,

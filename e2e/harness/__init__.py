@@ -3,6 +3,7 @@
 from harness.apiserver import Answer, Server, chart_objects, open_server
 from harness.cluster import Cluster
 from harness.driver import (
+    NAMESPACE,
     PLUGIN_FOLDER,
     TREES,
     install_driver,
@@ -39,6 +40,7 @@ from harness.soak import Outcome, find_left_over, read_devices, run_soak
 
 __all__ = [
     "KERNEL_TREE",
+    "NAMESPACE",
     "PLUGIN",
     "PLUGIN_FOLDER",
     "TREES",

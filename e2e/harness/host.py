@@ -64,6 +64,10 @@ class Host(Protocol):
         """Runs a command; gives what it printed. Raises CommandError."""
         ...
 
+    def in_network(self, *command: str) -> Sequence[str]:
+        """What runs a program of this machine in the network of the cluster's nodes."""
+        ...
+
     def stop(self) -> None:
         """Ends what it started."""
         ...
@@ -110,6 +114,10 @@ class DockerHost:
         """Runs a command here."""
         environment = {**os.environ, "KUBECONFIG": str(self.work / "kubeconfig")}
         return _call(command, " ".join(command), timeout, text, environment)
+
+    def in_network(self, *command: str) -> Sequence[str]:
+        """The same: nodes reach this machine by their gateway."""
+        return command
 
     def stop(self) -> None:
         """Nothing was started."""
@@ -194,6 +202,10 @@ class LabHost:
         ]
         inside = ["bash", "-c", f'{joined}; exec "$@"', "bash", *enter, *environment, *command]
         return _call(inside, " ".join(command), timeout, text, None)
+
+    def in_network(self, *command: str) -> Sequence[str]:
+        """The lab's network namespace alone; files are this machine's."""
+        return ("nsenter", "-t", str(self._inner), "-n", "--", *command)
 
     def stop(self) -> None:
         """Ends every process inside, and takes the cgroups away."""

@@ -13,10 +13,10 @@ import pytest
 
 
 class Layout:
-    """The one image of a layout's index."""
+    """One image of a layout: the only one, or that of an architecture."""
 
-    def __init__(self, path: str) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str, architecture: str = "") -> None:
+        self.path, self._architecture = Path(path), architecture
 
     def blob(self, digest: str) -> Path:
         """The file of a digest."""
@@ -30,6 +30,10 @@ class Layout:
     def manifest(self) -> Any:
         """Of the image."""
         (described,) = json.loads((self.path / "index.json").read_text())["manifests"]
+        found = self.read(described["digest"])
+        if not self._architecture:
+            return found
+        (described,) = [item for item in found["manifests"] if item["platform"]["architecture"] == self._architecture]
         return self.read(described["digest"])
 
     @property

@@ -1,4 +1,4 @@
-"""Stands in for @rules_oci//oci:defs.bzl: `oci_image` without a base, and `oci_load` in OCI form."""
+"""Stands in for @rules_oci//oci:defs.bzl: `oci_image` without a base, `oci_image_index`, and `oci_load` in OCI form."""
 
 _TOOL = {"_tool": attr.label(default = "//oci:layout", executable = True, cfg = "exec")}
 
@@ -41,6 +41,23 @@ oci_image = rule(_image_impl, attrs = dict(
     user = attr.string(),
     workdir = attr.string(),
 ))
+
+def _index_impl(ctx):
+    out = ctx.actions.declare_directory(ctx.label.name)
+    args = ctx.actions.args()
+    args.add("index")
+    args.add(out.path)
+    args.add_all(ctx.files.images, expand_directories = False)
+    ctx.actions.run(
+        outputs = [out],
+        inputs = ctx.files.images,
+        executable = ctx.executable._tool,
+        arguments = [args],
+        mnemonic = "OciIndex",
+    )
+    return DefaultInfo(files = depset([out]))
+
+oci_image_index = rule(_index_impl, attrs = dict(_TOOL, images = attr.label_list(mandatory = True)))
 
 def _load_impl(ctx):
     out = ctx.actions.declare_file(ctx.label.name + "/tarball.tar")

@@ -1,6 +1,7 @@
 """Writes an OCI image layout, or one as an archive; the same input gives the same bytes.
 
 layout.py image OUT CONFIG.json LAYER…
+layout.py index OUT LAYOUT…
 layout.py archive OUT.tar LAYOUT TAG…
 """
 
@@ -8,6 +9,7 @@ import gzip
 import hashlib
 import io
 import json
+import shutil
 import sys
 import tarfile
 from pathlib import Path
@@ -68,6 +70,20 @@ def image(out: Path, config: dict[str, object], tars: list[Path]) -> None:
     _finish(out, [manifest])
 
 
+def index(out: Path, layouts: list[Path]) -> None:
+    """One index of the images of these layouts, itself a blob."""
+    layout = Layout(out)
+    manifests = []
+    for image_layout in layouts:
+        for path in sorted((image_layout / "blobs/sha256").iterdir()):
+            # Images share layers.
+            if not (target := out / "blobs/sha256" / path.name).exists():
+                shutil.copyfile(path, target)
+        manifests += json.loads((image_layout / "index.json").read_text())["manifests"]
+    value = {"schemaVersion": 2, "mediaType": _MEDIA + "index.v1+json", "manifests": manifests}
+    _finish(out, [layout.json_blob(value, "index.v1+json")])
+
+
 def _finish(out: Path, manifests: list[dict[str, object]]) -> None:
     index = {"schemaVersion": 2, "mediaType": _MEDIA + "index.v1+json", "manifests": manifests}
     (out / "index.json").write_text(json.dumps(index, sort_keys=True))
@@ -97,6 +113,8 @@ def main() -> int:
     kind, out, *rest = sys.argv[1:]
     if kind == "image":
         image(Path(out), json.loads(Path(rest[0]).read_text()), [Path(path) for path in rest[1:]])
+    elif kind == "index":
+        index(Path(out), [Path(path) for path in rest])
     else:
         archive(Path(out), Path(rest[0]), rest[1:])
     return 0

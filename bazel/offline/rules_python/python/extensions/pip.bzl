@@ -16,12 +16,30 @@ _NEEDS = """
 import glob, sys
 from email.parser import HeaderParser
 from pip._vendor.packaging.requirements import Requirement
+environment = {"extra": "", **({"platform_machine": sys.argv[1]} if sys.argv[1:] else {})}
 for path in glob.glob("site/*.dist-info/METADATA"):
     for text in HeaderParser().parse(open(path, encoding="utf-8")).get_all("Requires-Dist") or []:
         need = Requirement(text)
-        if need.marker is None or need.marker.evaluate({"extra": ""}):
+        if need.marker is None or need.marker.evaluate(environment):
             print(need.name.lower().replace("-", "_").replace(".", "_"))
 """
+
+# For which wheels can be had beside those of the build's own machine.
+_OTHER_MACHINE = "aarch64"
+
+_ALIAS = """
+alias(
+    name = "{name}",
+    actual = select({{
+        "@platforms//cpu:{machine}": "{other}",
+        "//conditions:default": "{own}",
+    }}),
+    visibility = ["//visibility:public"],
+)
+"""
+
+def _end(machine):
+    return "_" + machine if machine else ""
 
 def _package_impl(rctx):
     rctx.file("requirement.txt", rctx.attr.requirement)
@@ -29,6 +47,10 @@ def _package_impl(rctx):
         "python3.13", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile",
         "--only-binary=:all:", "--require-hashes", "--root-user-action=ignore", "--target", "site", "-r", "requirement.txt",
     ]
+    if rctx.attr.machine:
+        # What pip takes on that machine itself: manylinux of glibc 2.17 up to that of the images.
+        for tag in ["manylinux_2_%d" % minor for minor in range(41, 16, -1)] + ["manylinux2014"]:
+            command += ["--platform", "%s_%s" % (tag, rctx.attr.machine)]
     for delay in ["1", "5", None]:
         result = rctx.execute(command, timeout = 600)
         if result.return_code == 0:
@@ -37,21 +59,31 @@ def _package_impl(rctx):
             fail("pip cannot install %s: %s" % (rctx.attr.requirement, result.stderr))
         rctx.execute(["sleep", delay])
     rctx.file("needs.py", _NEEDS)
-    result = rctx.execute(["python3.13", "needs.py"])
+    result = rctx.execute(["python3.13", "needs.py"] + ([rctx.attr.machine] if rctx.attr.machine else []))
     if result.return_code != 0:
         fail("the metadata of %s cannot be read: %s" % (rctx.attr.requirement, result.stderr))
     needs = {n: None for n in result.stdout.split("\n") if n in rctx.attr.locked}.keys()
-    rctx.file("BUILD.bazel", _BUILD % ", ".join(['"@%s_%s//:pkg"' % (rctx.attr.hub, n) for n in needs]))
+    rctx.file("BUILD.bazel", _BUILD % ", ".join(['"@%s_%s%s//:pkg"' % (rctx.attr.hub, n, _end(rctx.attr.machine)) for n in needs]))
 
 _package = repository_rule(
     _package_impl,
-    attrs = {"hub": attr.string(), "locked": attr.string_list(), "requirement": attr.string()},
+    attrs = {
+        "hub": attr.string(),
+        "locked": attr.string_list(),
+        "machine": attr.string(doc = "other than that of the build"),
+        "requirement": attr.string(),
+    },
 )
 
 def _hub_impl(rctx):
     rctx.file("BUILD.bazel", "")
-    for name, label in rctx.attr.packages.items():
-        rctx.file(name + "/BUILD.bazel", 'alias(name = "%s", actual = "%s", visibility = ["//visibility:public"])\n' % (name, label))
+    for name, repository in rctx.attr.packages.items():
+        rctx.file(name + "/BUILD.bazel", _ALIAS.format(
+            name = name,
+            machine = _OTHER_MACHINE,
+            other = "@%s%s//:pkg" % (repository, _end(_OTHER_MACHINE)),
+            own = "@%s//:pkg" % repository,
+        ))
 
 _hub = repository_rule(_hub_impl, attrs = {"packages": attr.string_dict()})
 
@@ -71,13 +103,15 @@ def _pip_impl(mctx):
             packages = {}
             requirements = _requirements(mctx.read(tag.requirements_lock))
             for name, requirement in requirements.items():
-                _package(
-                    name = tag.hub_name + "_" + name,
-                    hub = tag.hub_name,
-                    locked = requirements.keys(),
-                    requirement = requirement,
-                )
-                packages[name] = "@%s_%s//:pkg" % (tag.hub_name, name)
+                for machine in ["", _OTHER_MACHINE]:
+                    _package(
+                        name = tag.hub_name + "_" + name + _end(machine),
+                        hub = tag.hub_name,
+                        locked = requirements.keys(),
+                        machine = machine,
+                        requirement = requirement,
+                    )
+                packages[name] = "%s_%s" % (tag.hub_name, name)
             _hub(name = tag.hub_name, packages = packages)
 
 _parse = tag_class(attrs = {"hub_name": attr.string(), "python_version": attr.string(), "requirements_lock": attr.label()})
