@@ -67,7 +67,8 @@ class Verifier:
             text = f"record {lost.file!r} of claim UID {lost.uid} is lost: {lost.why}"
             _LOG.error("%s", text, extra=facts(reason=str(Reason.RECORD_LOST)))
             self._tell(Reason.RECORD_LOST, text)
-        boots = {record.boot_id for record in self._claims.records} - {self._paths.boot_id}
+        # Of a lost record, or a newer driver's, no boot is known.
+        boots = {record.boot_id for record in self._claims.records} - {self._paths.boot_id, ""}
         if boots:
             _LOG.warning("the node has started anew since claims were prepared (boot %s)", ", ".join(sorted(boots)))
         while True:

@@ -72,6 +72,24 @@ def find_record(uid: str, document: bytes, node: str) -> Record | None:
     )
 
 
+def hold_claim(claim: Claim, node: str) -> Record:
+    """A claim as LOST that has no document: it has the devices that it was allocated here, and no more is known."""
+    ours = (result for result in claim.results or () if result.driver == DRIVER and result.pool == node)
+    devices = tuple(
+        HeldDevice(
+            request=result.request,
+            pool=node,
+            device=result.device,
+            admin_access=result.admin_access,
+            share_id=result.share_id,
+        )
+        for result in ours
+    )
+    return Record(
+        uid=claim.uid, namespace=claim.namespace, name=claim.name, state=State.LOST, boot_id="", devices=devices
+    )
+
+
 def _words(document: bytes) -> Iterator[tuple[str, dict[str, str]]]:
     """Name and facts of each device, from its variable `AMD_GPU_<NAME>=fact=value …`."""
     try:
