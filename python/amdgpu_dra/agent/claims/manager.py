@@ -172,7 +172,7 @@ class ClaimManager:
         async with self._ledger.turn(uid):
             document = await asyncio.to_thread(self._cdi.read, uid)
             finding = judge(self._held.find(uid), document, self._held)
-            if finding is None or not finding.effects:
+            if finding is None or not (finding.effects or finding.record):
                 return finding
             if finding.record is None or uid in self._held:
                 return await self._mend(uid, finding)
@@ -182,14 +182,15 @@ class ClaimManager:
                 return None if finding is None else await self._mend(uid, finding)
 
     async def _mend(self, uid: str, finding: Finding) -> Finding:
-        kept = self._held.find(uid)
-        if kept is None and finding.record is not None:
+        kept, record = self._held.find(uid), finding.record
+        if kept is None and record is not None:
             # With no wait since the check for conflicts, as in `_admit`.
-            self._held.put(finding.record)
+            self._held.put(record)
         try:
-            await self._carry_out(finding.effects, finding.record, finding.plan, uid=uid)
+            await self._carry_out(finding.effects, record, finding.plan, uid=uid)
         finally:
-            if kept is None and self._held.find(uid) is finding.record:
+            # A lost one stays: it has its devices, whatever can be written of it.
+            if kept is None and record is not None and record.state != State.LOST and self._held.find(uid) is record:
                 self._held.drop(uid)
         if kept is not None and self._held.find(uid) is None:
             self._rest(kept)

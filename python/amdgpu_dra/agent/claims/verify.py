@@ -67,7 +67,8 @@ class Verifier:
             text = f"record {lost.file!r} of claim UID {lost.uid} is lost: {lost.why}"
             _LOG.error("%s", text, extra=facts(reason=str(Reason.RECORD_LOST)))
             self._tell(Reason.RECORD_LOST, text)
-        boots = {record.boot_id for record in self._claims.records} - {self._paths.boot_id}
+        # Of a lost record, or a newer driver's, no boot is known.
+        boots = {record.boot_id for record in self._claims.records} - {self._paths.boot_id, ""}
         if boots:
             _LOG.warning("the node has started anew since claims were prepared (boot %s)", ", ".join(sorted(boots)))
         while True:
@@ -123,6 +124,7 @@ class Verifier:
                 # One claim's defect is no reason to leave the others unmended, nor to end the process.
                 _LOG.exception("claim UID %s is not verified", uid)
                 self._complete = False
+        _LOG.debug("verified %d claims", len(uids))
         self.on_withdrawn(dict(self._withdrawn_devices()))
         if self._complete and not self._rested:
             # Who was killed between the end of a claim and its GPU's return to the idle mode has left it on its way.

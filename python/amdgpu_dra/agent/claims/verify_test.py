@@ -179,6 +179,26 @@ def test_one_claim_that_cannot_be_mended_harms_no_other() -> None:
     assert set(node.cdi.documents) == {"b"}
 
 
+def test_a_defect_in_one_claims_look_ends_no_other(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is in the log with its traceback, and the next claim is mended all the same."""
+    node = Node()
+    node.cdi.documents.clear()
+    read = node.cdi.read
+
+    def broken(uid: str) -> bytes | None:
+        if uid == "a":
+            raise RecursionError
+        return read(uid)
+
+    monkeypatch.setattr(node.cdi, "read", broken)
+
+    assert node.look() == [Reason.DOCUMENT_REWRITTEN]
+    assert set(node.cdi.documents) == {"b"}
+    assert "claim UID a is not verified" in caplog.text
+
+
 def test_a_new_boot_is_told_and_looks_go_on(caplog: pytest.LogCaptureFixture) -> None:
     """Records of another boot are named in the log; the next look comes after ten minutes, not before."""
     node = Node()
@@ -348,6 +368,38 @@ def test_nothing_is_handed_out_until_lost_claims_are_looked_for() -> None:
     assert _prepare(node, "b") == ""
     assert node.look() == [Reason.RECORD_REBUILT]
     assert "prepared for claim ns/a" in _prepare(node, "thief")
+
+
+def test_a_lost_claim_without_its_gpu_holds_its_device_and_leaves_nothing() -> None:
+    """Record and document are lost while its GPU is away: nobody else gets the device; in the end nothing is left."""
+    node = Node()
+    node.cdi.documents.pop("a")
+    _corrupt(node, "a")
+    node.tree.inventory = replace(INVENTORY, gpus=INVENTORY.gpus[1:])
+    node.start()
+
+    assert node.look() == [Reason.CLAIM_QUARANTINED]
+    node.tree.inventory = INVENTORY
+    _thief(node, FIRST)
+    assert "prepared for claim ns/a" in _prepare(node, "thief")
+    assert asyncio.run(node.manager.unprepare([ClaimRef("a", "ns", "a")]))["a"].error == ""
+    assert not node.records.lost
+    assert _prepare(node, "thief") == ""
+
+
+def test_a_lost_claim_is_made_anew_when_its_gpu_is_back() -> None:
+    """By the next look, as it was."""
+    node = Node()
+    records, documents = dict(node.records.kept), dict(node.cdi.documents)
+    node.cdi.documents.pop("a")
+    _corrupt(node, "a")
+    node.tree.inventory = replace(INVENTORY, gpus=INVENTORY.gpus[1:])
+    node.start()
+    node.look()
+    node.tree.inventory = INVENTORY
+
+    assert node.look() == [Reason.RECORD_REBUILT]
+    assert (node.records.kept, node.cdi.documents) == (records, documents)
 
 
 def test_a_claim_that_is_missing_may_come_by_itself() -> None:

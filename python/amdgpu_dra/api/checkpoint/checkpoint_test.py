@@ -132,6 +132,7 @@ def test_a_state_that_is_not_known_is_a_newer_drivers() -> None:
     "changes",
     [
         {"uid": 1},
+        {"uid": "\ud800"},
         {"name": None},
         {"state": []},
         {"devices": 1},
@@ -151,6 +152,15 @@ def test_a_body_that_is_deep_is_corrupt() -> None:
     """However deep it is nested."""
     with pytest.raises(CorruptRecordError):
         decode_record(_signed(b"[" * 100_000))
+
+
+@pytest.mark.parametrize("name", ["uid", "namespace", "name", "writer"])
+def test_a_newer_record_has_no_text_that_cannot_be_sent(name: str) -> None:
+    """Half of a surrogate pair is nobody's name."""
+    with pytest.raises(NewerRecordError) as caught:
+        decode_record(_changed(version=2, **{name: "\ud800"}))
+    record = caught.value.record
+    assert f"{record.uid}{record.namespace}{record.name}{record.writer}".encode()
 
 
 @pytest.mark.parametrize("state", [State.LOST, State.NEWER, State.ABSENT])

@@ -86,9 +86,9 @@ def decode_record(data: bytes) -> Record:
         version = raw["version"]
         if version == VERSION and (raw["state"] in _ON_DISK or not isinstance(raw["state"], str)):
             return _record(raw)
+        found = f"version {version!r}" if version != VERSION else f"state {raw['state']!r}"
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise CorruptRecordError(f"not the fields of a record: {error!r}") from error
-    found = f"version {version!r}" if version != VERSION else f"state {raw['state']!r}"
     raise NewerRecordError(f"expected version {VERSION}, found {found}", _newer(raw, found))
 
 
@@ -123,7 +123,16 @@ def _device(raw: Mapping[str, Any]) -> HeldDevice:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"expected a text, found {value!r}")
+    # Half of a surrogate pair is no text: it could be told to nobody.
+    value.encode()
     return value
+
+
+def _find_text(value: object) -> str:
+    try:
+        return _text(value)
+    except (TypeError, ValueError):
+        return ""
 
 
 def _truth(value: object) -> bool:
@@ -139,7 +148,7 @@ def _rest(raw: Mapping[str, Any], known: frozenset[str]) -> str:
 
 def _newer(raw: Mapping[str, Any], found: str) -> Record:
     """What every form says of a claim, as far as it can be read."""
-    writer = raw.get("writer")
+    writer = _find_text(raw.get("writer"))
     try:
         devices = tuple(
             HeldDevice(
@@ -147,13 +156,13 @@ def _newer(raw: Mapping[str, Any], found: str) -> Record:
             )
             for item in raw["devices"]
         )
-    except (KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError, ValueError):
         devices = ()
-    texts = {name: value if isinstance(value := raw.get(name), str) else "" for name in ("uid", "namespace", "name")}
+    texts = {name: _find_text(raw.get(name)) for name in ("uid", "namespace", "name")}
     return Record(
         **texts,
         state=State.NEWER,
         boot_id="",
         devices=devices,
-        writer=f"{writer} ({found})" if isinstance(writer, str) and writer else f"that is newer ({found})",
+        writer=f"{writer} ({found})" if writer else f"that is newer ({found})",
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from amdgpu_dra.apps.kubelet_plugin.adapters import SysfsTree
 from amdgpu_dra.core.fakegpu import render
+from amdgpu_dra.core.gpu import paths
 from amdgpu_dra.edge.faketree import read_fleet, write_tree
 
 
@@ -18,6 +19,8 @@ def test_a_driver_loaded_anew_has_another_generation_than_what_was_read(tmp_path
     assert asyncio.run(tree.find_generation()) == before.generation
 
     seen = asyncio.run(tree.fingerprint(frozenset()))
+    # Unlike sysfs, a disk gives the number of a file that has gone to the next one.
+    (tmp_path / "kept").hardlink_to(f"{tree.root}/{paths.GENERATION}")
     write_tree(render(replace(fleet, gpus=fleet.gpus[::-1])), tmp_path, nodes=False)
     assert asyncio.run(tree.find_generation()) != before.generation
     assert asyncio.run(tree.fingerprint(frozenset())) != seen

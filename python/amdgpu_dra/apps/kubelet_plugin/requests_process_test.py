@@ -143,9 +143,10 @@ def test_a_switch_costs_nothing() -> None:
     """Beside the claim's own request."""
 
     async def act(world: World, count: Count) -> None:
-        plugin, kubelet = await world.start(*DYNAMIC_FLAGS, "--rescan-interval=0.1")
+        plugin, kubelet = await world.start(*DYNAMIC_FLAGS, "--rescan-interval=0.1", "-v=4")
         await world.published()
-        while "watch resourceslices" not in world.api.asked:
+        # The first look at claims asks for each that is there by then.
+        while "watch resourceslices" not in world.api.asked or "verified 0 claims" not in plugin.log.read_text():
             await asyncio.sleep(0.02)
         count = Count(world)
         claim = await world.claim("one", f"{FIRST}-cpx-0")

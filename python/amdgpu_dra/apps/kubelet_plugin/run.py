@@ -145,6 +145,8 @@ class Runner:
         """Publishes anew once it is known whether the cluster keeps counters."""
         _LOG.info("the cluster %s", "keeps counters" if support.counters else f"keeps no counters: {support.detail}")
         self._plugin.survey.relist()
+        # Claims of partitions that were not offered until now may have been found to have no device.
+        self._changed.set()
 
     def _report(self, inventory: Inventory, listing: Listing, refused: set[str]) -> None:
         """Logs what was found, and everything that could not be used and was not said at the last look."""

@@ -11,6 +11,7 @@ from amdgpu_dra.api.reasons import Reason
 from amdgpu_dra.api.resource import Claim
 from amdgpu_dra.core.cdi import encode_spec
 from amdgpu_dra.core.claims.guard import Holdings
+from amdgpu_dra.core.claims.lost import hold_claim
 from amdgpu_dra.core.claims.plan import Plan, carry_over, find_switches, newer_error, plan_claim, plan_record
 from amdgpu_dra.core.claims.table import Effect, Event, effects_of
 from amdgpu_dra.core.devices import Listing
@@ -38,7 +39,10 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What does not fit, and the effects that mend it; none if only somebody else can."""
+    """What does not fit, and the effects that mend it; none if only somebody else can.
+
+    `record` is held from now on, also where nothing can be written of it: then it is LOST.
+    """
 
     reason: Reason
     detail: str
@@ -103,9 +107,10 @@ def _judge_ready(record: Record, document: bytes | None, here: Here) -> Finding 
     )
 
 
-def _withdraw(reason: Reason, detail: str, document: bytes | None) -> Finding:
+def _withdraw(reason: Reason, detail: str, document: bytes | None, lost: Record | None = None) -> Finding:
     """Takes the document away: its numbers may be another GPU's by now. What is held stays held."""
-    return Finding(reason=reason, detail=detail, effects=() if document is None else (Effect.DROP_CDI,))
+    effects = () if document is None else (Effect.DROP_CDI,)
+    return Finding(reason=reason, detail=detail, effects=effects, record=lost)
 
 
 def _judge_orphan(uid: str, seen: Seen, here: Here) -> Finding | None:
@@ -133,19 +138,20 @@ def _rebuild(uid: str, seen: Seen, claim: Claim, here: Here) -> Finding:
 
     Killed before, what was lost is still lost, and the next look comes here again.
     """
+    lost = hold_claim(claim, here.node, here.listing) if seen.record is None else None
     try:
         planned = plan_claim(claim, uid, node=here.node, listing=here.listing, boot_id=here.boot_id)
         record = carry_over(planned, seen.record)
         conflict = here.held.find_conflict(record)
         if conflict is not None:
             detail = f"its record was lost, and device {conflict[0]} is prepared for claim UID {conflict[1].uid}"
-            return _withdraw(Reason.CLAIM_QUARANTINED, detail, seen.document)
+            return _withdraw(Reason.CLAIM_QUARANTINED, detail, seen.document, lost)
         detail = "its record was lost and is made anew from the API server"
         if find_switches(record, here.listing):
             effects: tuple[Effect, ...] = (Effect.SAVE_READY, Effect.DROP_CDI)
             return Finding(reason=Reason.RECORD_REBUILT, detail=detail, effects=effects, record=record)
         plan = plan_record(record, node=here.node, listing=here.listing, dev_root=here.dev_root)
     except DriverError as error:
-        return _withdraw(Reason.CLAIM_QUARANTINED, str(error), seen.document)
+        return _withdraw(Reason.CLAIM_QUARANTINED, str(error), seen.document, lost)
     effects = (Effect.CHECK_NODES, Effect.WRITE_CDI, Effect.SAVE_READY)
     return Finding(reason=Reason.RECORD_REBUILT, detail=detail, effects=effects, record=record, plan=plan)

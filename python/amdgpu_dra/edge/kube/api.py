@@ -1,12 +1,13 @@
 """Claims, slices and the node, by resource.k8s.io. Fulfils `agent/ports.ClaimApi` and `SliceApi`."""
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from datetime import UTC, datetime
 from secrets import token_hex
+from typing import Any
 from urllib.parse import quote
 
-from amdgpu_dra.api.errors import ClaimError, DriverError, HostError, NotReadyError
+from amdgpu_dra.api.errors import ClaimError, DriverError, HostError, NotReadyError, shorten
 from amdgpu_dra.api.resource import (
     GROUP,
     Claim,
@@ -81,14 +82,15 @@ class KubeApi:
                 found = await self._group.request("GET", _CLAIMS, query=query)
             except StatusError as error:
                 raise _not_listed(error) from error
-            for item in found.get("items") or []:
+            for item in _items("ResourceClaims", found):
                 try:
                     yield decode_claim(item)
                 except ValueError as error:
                     _LOG.warning("a listed claim is passed over: %s", error)
-            query["continue"] = (found.get("metadata") or {}).get("continue") or ""
-            if not query["continue"]:
+            metadata = found.get("metadata")
+            if not isinstance(metadata, dict) or not metadata.get("continue"):
                 return
+            query["continue"] = str(metadata["continue"])
 
     async def post_event(self, reason: str, message: str, about: ObjectRef | None) -> None:
         """See the port."""
@@ -159,10 +161,7 @@ class KubeApi:
             found = await self._group.request("GET", _SLICES, query=self._selector)
         except StatusError as error:
             raise _not_ready("ResourceSlices", error) from error
-        items = found.get("items") or []
-        if not isinstance(items, list):
-            raise _not_as_promised("ResourceSlices", f"items: {items!r}")
-        return [_slice(item) for item in items], _text(found, "metadata", "resourceVersion")
+        return [_slice(item) for item in _items("ResourceSlices", found)], _text(found, "metadata", "resourceVersion")
 
     async def create_slice(self, item: ResourceSlice) -> ResourceSlice:
         """See the port."""
@@ -192,16 +191,16 @@ class KubeApi:
         query = {**self._selector, "resourceVersion": version}
         try:
             async for event in self._group.stream(_SLICES, query, seconds):
-                item = event.get("object") or {}
                 if event.get("type") == "ERROR":
                     # Mostly 410, and whatever it is a list puts it right.
                     yield SliceEvent(version="")
                     return
-                seen = str((item.get("metadata") or {}).get("resourceVersion") or version)
+                item = event.get("object")
+                seen = _text(item, "metadata", "resourceVersion")
                 if event.get("type") == "BOOKMARK":
                     yield SliceEvent(version=seen)
                 else:
-                    yield SliceEvent(version=seen, item=decode_slice(item), deleted=event.get("type") == "DELETED")
+                    yield SliceEvent(version=seen, item=_slice(item), deleted=event.get("type") == "DELETED")
         except StatusError as error:
             if error.code != _GONE:
                 raise _not_ready("ResourceSlices", error) from error
@@ -226,12 +225,19 @@ def _slice(raw: object) -> ResourceSlice:
         raise _not_as_promised("ResourceSlices", str(error)) from error
 
 
+def _items(where: str, found: Mapping[str, Any]) -> list[Any]:
+    items = found.get("items") or []
+    if not isinstance(items, list):
+        raise _not_as_promised(where, f"items: {shorten(items)}")
+    return items
+
+
 def _text(raw: object, *names: str) -> str:
     found = raw
     for name in names:
         found = found.get(name) if isinstance(found, dict) else None
     if not isinstance(found, str):
-        raise _not_as_promised(".".join(names), repr(found))
+        raise _not_as_promised(".".join(names), shorten(found))
     return found
 
 

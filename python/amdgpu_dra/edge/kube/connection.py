@@ -204,15 +204,19 @@ def _socket(address: tuple[Any, ...]) -> socket.socket:
 
 
 def _decode(data: bytes, path: str) -> dict[str, Any]:
+    """An object of the API; NotReadyError if it is none, as where a proxy answers in the server's place."""
     try:
-        found = json.loads(data)
-    except ValueError:
-        found = None
+        found, why = json.loads(data), ""
+        if b"\\ud" in data.lower():
+            # Half of a surrogate pair passes for a text, and could be told to nobody.
+            json.dumps(found, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        found, why = None, f" ({type(error).__name__})"
     if not isinstance(found, dict):
         raise NotReadyError(
             f"API server, {path}",
             expected="a JSON object",
-            found=repr(data[:80]),
+            found=f"{data[:80]!r}{why}",
             action="it is asked again; if this lasts, look at what stands between this node and the API server",
         )
     return found
@@ -229,6 +233,7 @@ def _status_error(code: int, data: bytes, headers: Mapping[str, str]) -> StatusE
         message, details = data[:200].decode("utf-8", "replace"), None
     told = headers.get("Retry-After", "")
     # The API server states seconds; a date, which HTTP allows too, is left to our own pauses.
+    message = message.encode("utf-8", "backslashreplace").decode()
     seconds = float(told) if told.isascii() and told.isdigit() else None
     missing = code == _NOT_FOUND and isinstance(details, dict) and bool(details.get("name"))
     return StatusError(code, message, seconds, object_missing=missing)

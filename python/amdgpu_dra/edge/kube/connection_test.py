@@ -136,6 +136,8 @@ def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
         (404, '{"kind": "Status"}', '{"kind": "Status"}'),
         (503, "<html>", "<html>"),
         (500, "[]", "[]"),
+        (500, '{"message": "a \\ud800"}', "a \\ud800"),
+        (500, "[" * 100_000, "[" * 200),
         (401, "", ""),
     ],
 )
@@ -176,9 +178,12 @@ def test_a_refused_token_is_read_anew(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("text", ["<html>a portal</html>", "[]", ""])
+@pytest.mark.parametrize(
+    "text",
+    ["<html>a portal</html>", "[]", "", '{"name": "\\ud800"}', '{"\\uDFFF": 1}', '{"a":' + "[" * 100_000, "9" * 5000],
+)
 def test_what_is_no_object_is_no_answer(tmp_path: Path, text: str) -> None:
-    """Something stands in between; it is worth another try."""
+    """Something stands in between; it is worth another try. Half of a surrogate pair could be told to nobody."""
 
     async def portal(_request: web.Request) -> web.StreamResponse:
         return web.Response(text=text)

@@ -123,8 +123,8 @@ async def crash(
 
 
 def _counts(seen: Seen) -> bool:
-    """Whether the call did something: one that was refused changed nothing."""
-    return seen.outcome >= 0 or seen.outcome == -_EINPROGRESS
+    """Whether the call did something that outlasts the process: not one that was refused, nor a lock."""
+    return (seen.outcome >= 0 or seen.outcome == -_EINPROGRESS) and not seen.point.effect.startswith("lock ")
 
 
 class _Runs:

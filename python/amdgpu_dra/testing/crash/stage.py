@@ -16,6 +16,8 @@ from amdgpu_dra.testing.fakeapi.client import SLICES
 from amdgpu_dra.testing.fakekubelet import FakeKubelet, Plugin, resolve, start_plugin
 from amdgpu_dra.testing.fakenode import DRIVER, World
 
+# Counts starts and changes, of which there are more with a crash.
+_COUNTED = "instances"
 _FOLDERS = ("plugins", "cdi", "registry")
 # Longer than any of this takes, on a busy machine too.
 _PATIENCE = 30
@@ -174,6 +176,8 @@ class Stage:
     def _what(self, path: File) -> str:
         try:
             mode = path.lstat().st_mode
+            if path.name == _COUNTED:
+                return f"{path.stat().st_size} bytes"
             return self._said(path.read_text(encoding="utf-8")) if stat.S_ISREG(mode) else stat.filemode(mode)
         except FileNotFoundError:
             return "gone"

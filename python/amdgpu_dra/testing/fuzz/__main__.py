@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import io
 import logging
+import secrets
 import sys
 import tempfile
 import time
@@ -92,7 +93,7 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     logging.disable(logging.CRITICAL)
-    seed = arguments.seed if arguments.seed is not None else time.time_ns() % 2**32
+    seed = arguments.seed if arguments.seed is not None else secrets.randbits(32)
     print(f"seed {seed}")
     random, coverage = Random(seed), Coverage()
     runs = [Run(TARGETS[name], random, arguments.found) for name in arguments.target or sorted(TARGETS)]

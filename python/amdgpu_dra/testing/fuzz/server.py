@@ -14,7 +14,16 @@ from amdgpu_dra.agent.claims import Answer, ClaimManager, ClaimRef, Paths, Surve
 from amdgpu_dra.agent.health import HealthBoard
 from amdgpu_dra.core.gpu import Inventory
 from amdgpu_dra.edge.kubelet import KubeletServer, ResourceHealth, Sockets
-from amdgpu_dra.testing.fakes import FakeClaims, FakeClock, FakeEvents, FakeGpus, FakeNodes, MemoryCdi, MemoryRecords
+from amdgpu_dra.testing.fakes import (
+    FakeClaims,
+    FakeClock,
+    FakeEvents,
+    FakeGpus,
+    FakeInstances,
+    FakeNodes,
+    MemoryCdi,
+    MemoryRecords,
+)
 
 _DRIVER = "gpu.amd.com"
 _METHODS = (
@@ -40,8 +49,16 @@ class Server:
 
     async def _start(self, folder: str) -> None:
         gpus, clock = FakeGpus(lambda _modes: Inventory()), FakeClock()
-        survey = Survey(gpus)
-        world = World(api=FakeClaims(), nodes=FakeNodes(), store=MemoryRecords(), cdi=MemoryCdi(), clock=clock)
+        instances = FakeInstances()
+        survey = Survey(gpus, instances)
+        world = World(
+            api=FakeClaims(),
+            nodes=FakeNodes(),
+            store=MemoryRecords(),
+            cdi=MemoryCdi(),
+            clock=clock,
+            instances=instances,
+        )
         switcher = Switcher(survey, gpus, clock, FakeEvents())
         claims = ClaimManager(Paths(node="n", dev_root="/dev", boot_id="b"), world, survey, switcher)
         self._sockets = Sockets.of(_DRIVER, plugins=folder, registrar=f"{folder}/r")

@@ -4,18 +4,30 @@ import asyncio
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from amdgpu_dra.api.checkpoint import CorruptRecordError, NewerRecordError, decode_record, encode_record
 from amdgpu_dra.api.config import decode_config
 from amdgpu_dra.api.errors import DriverError, UsageError
 from amdgpu_dra.apps.kubelet_plugin.flags import FLAGS, parse_flags
 from amdgpu_dra.core.allocate import DecodeError, decode_claim, decode_class, decode_node, decode_slice
-from amdgpu_dra.core.claims import Here, Holdings, Seen, judge, name_in, plan_claim, plan_record
+from amdgpu_dra.core.claims import (
+    Here,
+    Holdings,
+    Missing,
+    Seen,
+    find_record,
+    is_missing,
+    judge,
+    name_in,
+    plan_claim,
+    plan_record,
+)
 from amdgpu_dra.core.devices import Layout, Listing, describe, list_devices
 from amdgpu_dra.core.fakegpu import render
 from amdgpu_dra.core.gpu import TreeText, Unreadable, parse
@@ -24,6 +36,9 @@ from amdgpu_dra.edge.faketree import read_fleet
 from amdgpu_dra.edge.kube import Connection, KubeApi
 from amdgpu_dra.edge.manifest import read_manifests
 from amdgpu_dra.testing.fuzz.server import run_grpc
+
+# Of an answer, so that events of a watch are cut anywhere.
+_PIECE = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +54,7 @@ class Target:
     examples: int = 60
 
 
-def _tell(error: BaseException) -> None:
+def _tell(error: object) -> None:
     """An error is told to the kubelet, in a log or in an Event: it must be a text that can be sent."""
     str(error).encode()
 
@@ -69,8 +84,8 @@ def run_record(data: bytes) -> None:
 
 def run_config(data: bytes) -> None:
     """An opaque configuration."""
-    for text in decode_config(_json(data), "config"):
-        text.encode()
+    for error in decode_config(_json(data), "config"):
+        _tell(error)
 
 
 @cache
@@ -84,48 +99,55 @@ def _small(name: str) -> Any:
 
 
 class _Answer:
-    """What an HTTP library gives: a status, and bytes that come at once or line by line."""
+    """What an HTTP library gives: a status, and bytes that come at once or in pieces."""
 
     def __init__(self, data: bytes, status: int) -> None:
         self.status, self._data = status, data
-        self.response = self.content = self
-        self._lines = iter(data.splitlines(keepends=True))
+        self.headers: dict[str, str] = {}
+        self.content = self
 
     async def read(self) -> bytes:
         return self._data
 
-    async def readline(self) -> bytes:
-        return next(self._lines, b"")
+    async def iter_any(self) -> AsyncIterator[bytes]:
+        for at in range(0, len(self._data), _PIECE):
+            yield self._data[at : at + _PIECE]
 
-    def close(self) -> None:
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
         """Nothing is open."""
 
 
-class _Configuration:
-    host = "http://server"
+class _Link:
+    """In place of an HTTP session."""
 
-    async def get_api_key_with_prefix(self, _name: str) -> str:
-        return ""
+    failures = (TimeoutError, OSError)
+
+    def __init__(self, answer: _Answer, *, tells_versions: bool) -> None:
+        self._answer, self._tells_versions = answer, tells_versions
+
+    async def ask(self, _method: str, path: str, *_arguments: object) -> Awaitable[_Answer]:
+        if self._tells_versions and path == "/apis/resource.k8s.io":
+            return self._get(_Answer(b'{"versions": [{"version": "v1"}, {"version": "v1beta1"}]}', 200))
+        return self._get(self._answer)
+
+    async def _get(self, answer: _Answer) -> _Answer:
+        return answer
 
 
-class _Rest:
-    def __init__(self, answer: _Answer) -> None:
-        self._answer = answer
-
-    async def request(self, *_arguments: Any, **_options: Any) -> _Answer:
-        return self._answer
-
-
-def _api(data: bytes) -> KubeApi:
-    """The real client whose server answers these bytes; the first tells the status."""
+def _api(data: bytes, *, tells_versions: bool = True) -> KubeApi:
+    """The real client whose server answers these bytes; the first tells the status. v1 is served, or they say what."""
     status = 404 if data[:1] == b"4" else 500 if data[:1] == b"5" else 200
     connection: Any = Connection("")
-    connection._rest, connection._configuration = _Rest(_Answer(data, status)), _Configuration()  # noqa: SLF001 - in place of HTTP
+    link = _Link(_Answer(data, status), tells_versions=tells_versions)
+    connection._link = link  # noqa: SLF001 - in place of HTTP
     return KubeApi(connection, driver="gpu.amd.com", node="n1")
 
 
 def run_api_claim(data: bytes) -> None:
-    """A claim of the API server, up to the record of its Prepare."""
+    """A claim of the API server, up to the record of its Prepare; and the same bytes as a list of claims."""
 
     async def ask() -> None:
         try:
@@ -135,6 +157,9 @@ def run_api_claim(data: bytes) -> None:
             _tell(ValueError(record))
         except DriverError as error:
             _tell(error)
+        with suppress(DriverError):
+            async for claim in _api(data).list_claims():
+                is_missing(claim, Missing(all=True), "n1", Holdings())
 
     asyncio.run(ask())
 
@@ -150,10 +175,11 @@ def run_api_slices(data: bytes) -> None:
 
     async def ask() -> None:
         for call in (_list, _watch, _try, _other):
-            try:
-                await call(_api(data))
-            except DriverError as error:
-                _tell(error)
+            for tells_versions in (True, False):
+                try:
+                    await call(_api(data, tells_versions=tells_versions))
+                except DriverError as error:
+                    _tell(error)
 
     asyncio.run(ask())
 
@@ -165,8 +191,10 @@ async def _list(api: KubeApi) -> None:
 
 
 async def _watch(api: KubeApi) -> None:
-    async for item in api.watch_slices("1"):
-        assert isinstance(item.name, str)
+    async for event in api.watch_slices("1", 300):
+        assert isinstance(event.version, str)
+        event.version.encode()
+        assert event.item is None or isinstance(event.item.name, str)
 
 
 async def _try(api: KubeApi) -> None:
@@ -214,6 +242,9 @@ def run_document(data: bytes) -> None:
         "/".join(name).encode()
     here = Here(node="n1", boot_id="b", dev_root="/dev", listing=_listing(), held=Holdings())
     judge("u", Seen(document=data), here)
+    record = find_record("u", data, "n1")
+    if record is not None:
+        Holdings([record]).find_conflict(record)
 
 
 def run_kubeconfig(data: bytes) -> None:

@@ -81,7 +81,7 @@ def _check_empty(node: Node) -> None:
     process = node.process
     assert process is not None
     assert not process.claims.records
-    left = [path.name for path in node.disk.records.iterdir() if not path.name.endswith(".corrupt")]
+    left = [path.name for path in node.disk.records.iterdir() if ".corrupt" not in path.name]
     assert not left, left
     documents = [path.name for path in node.disk.cdi.iterdir()]
     assert documents == [FOREIGN[0]], documents

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from amdgpu_dra.api.checkpoint import Record
+from amdgpu_dra.api.checkpoint import Loaded, Record
 from amdgpu_dra.api.errors import HostError
+from amdgpu_dra.apps.kubelet_plugin.main import VERSION
 from amdgpu_dra.edge.disk import CdiDirectory, RecordFiles
 from amdgpu_dra.testing.model.loop import Killed, StepLoop
 
@@ -16,6 +17,7 @@ class Disk:
     """Two folders, and what is wrong with their file systems.
 
     Attributes:
+        folder: where the plugin's own files are.
         fault: errno of every change, or None; with `late` a change is made all the same, and only then fails, as when
             the last fsync does.
         reads_fail: whether reading fails as well.
@@ -23,7 +25,7 @@ class Disk:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.records, self.cdi = folder / "claims", folder / "cdi"
+        self.folder, self.records, self.cdi = folder, folder / "claims", folder / "cdi"
         self.fault: int | None = None
         self.late = self.reads_fail = False
         self.half = False
@@ -69,12 +71,16 @@ class Records(_Port):
 
     def __init__(self, loop: StepLoop, disk: Disk, is_dead: Callable[[], bool]) -> None:
         super().__init__(loop, disk, is_dead)
-        disk.check("claims")
-        self._inner = RecordFiles(str(disk.records))
+        self._inner = RecordFiles(str(disk.records), writer=VERSION)
 
-    def load(self) -> list[Record]:
+    def load(self) -> Loaded:
+        """See the port. The first one makes the folder."""
+        act = self._read if self._disk.records.is_dir() else self._change
+        return act("records are read", self._inner.load)
+
+    def sweep(self, may: Callable[[str], bool]) -> None:
         """See the port."""
-        return self._read("records are read", self._inner.load)
+        self._change("half records are removed", lambda: self._inner.sweep(may))
 
     def save(self, record: Record) -> None:
         """See the port."""
@@ -110,3 +116,7 @@ class Documents(_Port):
     def claims(self) -> list[str]:
         """See the port."""
         return self._read("documents are listed", self._inner.claims)
+
+    def sweep(self, may: Callable[[str], bool]) -> None:
+        """See the port."""
+        self._change("half documents are removed", lambda: self._inner.sweep(may))

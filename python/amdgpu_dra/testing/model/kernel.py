@@ -1,5 +1,6 @@
 """The kernel's side: a fake kernel as the port of a process that may be killed at any moment. The kernel goes on."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
@@ -32,6 +33,7 @@ class Hardware:
         changes: how often anything of it has changed by others than the plugin.
         writes: told of each mode that the plugin sets: GPU and mode.
         ends: with which errno the last switch of a GPU ended.
+        tell: told when the kernel sends uevents of GPUs.
         set_by_us: the modes that the plugin has set, and nobody after it.
         loads: how often the driver's files were made anew.
     """
@@ -45,6 +47,7 @@ class Hardware:
         self.ends: dict[PciAddress, str | None] = {}
         self.set_by_us: dict[PciAddress, str] = {}
         self.loads = 0
+        self.tell: Callable[[], None] = lambda: None
         self._boards = max(gpu.unique_id for gpu in fleet.gpus)
 
     @property
@@ -60,6 +63,8 @@ class Hardware:
         if outcome.errno is None and line.split(maxsplit=1)[0] in ("plug", "load", "reload", "reboot"):
             self.set_by_us.clear()
             self.loads += 1
+        if outcome.errno is None and line.split(maxsplit=1)[0] in ("plug", "unplug", "load", "unload", "reload"):
+            self.tell()
         return outcome.errno is None
 
     def exchange(self, address: PciAddress) -> None:
@@ -127,29 +132,50 @@ def parsed(tree: TreeText) -> Inventory:
 
 
 class KernelPort:
-    """What one process sees of it. Fulfils `GpuTree`, `PartitionSwitch` and `DeviceNodes`."""
+    """What one process sees of it. Fulfils `GpuTree`, `Hotplug`, `PartitionSwitch` and `DeviceNodes`.
+
+    Attributes:
+        held_up: see the port.
+    """
 
     def __init__(self, loop: StepLoop, hardware: Hardware, owner: object, is_dead: Callable[[], bool]) -> None:
         self._loop, self._hardware, self._owner, self._is_dead = loop, hardware, owner, is_dead
         self._load = hardware.loads
+        self.held_up: frozenset[PciAddress] = frozenset()
+        self._news = asyncio.Event()
+        hardware.tell = self._news.set
+
+    async def wait(self) -> None:
+        """See the port."""
+        await self._news.wait()
+        self._news.clear()
 
     async def _pass(self, label: str) -> None:
         if self._is_dead():
             raise Killed
         await self._loop.point(label, self._owner)
 
-    async def _switched(self, addresses: frozenset[PciAddress]) -> None:
-        """Whoever reads or writes a mode file is held up until a switch of its GPU is done."""
-        while addresses & self._hardware.kernel.switching.keys():
+    async def _switched(self, address: PciAddress) -> None:
+        """Whoever writes a mode file is held up until a switch of its GPU is done."""
+        while address in self._hardware.kernel.switching:
             await self._pass("held up by the kernel")
+
+    async def _find_held_up(self, without_modes: frozenset[PciAddress]) -> frozenset[PciAddress]:
+        """So is who reads one; but a look waits for no GPU for long, and goes on without it."""
+        for _ in range(2):
+            found = self._hardware.kernel.switching.keys() - without_modes
+            if not found:
+                break
+            await self._pass("held up by the kernel")
+        return frozenset(self._hardware.kernel.switching.keys() - without_modes)
 
     async def read_inventory(self, *, without_modes: frozenset[PciAddress] = frozenset()) -> Inventory:
         """See the port. A reading takes time: KFD is read before PCI and DRM."""
         self._load = self._hardware.loads
         first = self._hardware.kernel.tree
         await self._pass("tree is read")
-        present = frozenset(gpu.address for gpu in self._hardware.kernel.fleet.gpus)
-        await self._switched(present - without_modes)
+        self.held_up = await self._find_held_up(without_modes)
+        without_modes |= self.held_up
         second = self._hardware.kernel.tree
         if first is second and not without_modes:
             return parsed(first)
@@ -170,8 +196,7 @@ class KernelPort:
     async def fingerprint(self, without_modes: frozenset[PciAddress]) -> tuple[str, ...]:
         """As `edge/sysfs` has it."""
         await self._pass("fingerprint")
-        gpus = self._hardware.kernel.present.gpus
-        await self._switched(frozenset(gpu.address for gpu in gpus) - without_modes)
+        without_modes |= await self._find_held_up(without_modes)
         kernel = self._hardware.kernel
         return (
             str(self._hardware.loads),
@@ -187,12 +212,12 @@ class KernelPort:
     async def write_mode(self, address: PciAddress, mode: str) -> Outcome:
         """See the port."""
         await self._pass(f"{mode} is written to {address}")
-        await self._switched(frozenset((address,)))
+        await self._switched(address)
         errno = self._hardware.set_mode(address, mode, by_us=True)
         if errno is None:
             self._hardware.writes(address, mode)
             self._hardware.ends.pop(address, None)
-            await self._switched(frozenset((address,)))
+            await self._switched(address)
             errno = self._hardware.ends.get(address)
         return _OUTCOMES[errno]
 

@@ -18,6 +18,7 @@ class Story:
         boards: device -> unique id of the GPU that was handed out under this name.
         deleted: the API server has it no more.
         damaged: its record was destroyed behind the plugin's back.
+        upgraded: a newer driver has added to its record.
         calls: those under way that were not given up.
         called: whether any call has named it.
     """
@@ -29,6 +30,7 @@ class Story:
     boards: dict[str, str | None] = field(default_factory=dict)
     deleted: bool = False
     damaged: bool = False
+    upgraded: bool = False
     calls: "list[Call]" = field(default_factory=list)
     called: bool = False
 
@@ -57,7 +59,7 @@ class Call:
             story.called = True
             story.calls.append(self)
             if self.verb == "unprepare":
-                story.told = ()
+                story.told, story.upgraded = (), False
 
     def leave(self) -> None:
         """It is over, or the kubelet does not wait for it any more."""

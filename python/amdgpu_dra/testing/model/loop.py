@@ -159,6 +159,7 @@ class _Job(threading.Thread):
         self._error, self._label = error, None
         if self.ident is None:
             if error is not None:
+                self.outcome.cancel()
                 return
             self.start()
         else:
@@ -169,7 +170,10 @@ class _Job(threading.Thread):
             self.wait_at(label)
             return
         self.join()
-        if self._result is not None and not self.outcome.done():
+        if self._result is None:
+            # It was killed: who waits for it is killed as well, and must not wait for ever.
+            self.outcome.cancel()
+        elif not self.outcome.done():
             value, failed = self._result
             if failed is None:
                 self.outcome.set_result(value)

@@ -15,7 +15,7 @@ from amdgpu_dra.agent.claims import ClaimRef
 from amdgpu_dra.api.resource import Claim, DeviceResult, OpaqueConfig
 from amdgpu_dra.testing.model.calm import calm
 from amdgpu_dra.testing.model.kubelet import Story
-from amdgpu_dra.testing.model.node import Node
+from amdgpu_dra.testing.model.node import ADDED, Node
 from amdgpu_dra.testing.model.process import NODE
 
 FIRST, SECOND = "gpu-0000-05-00-0", "gpu-0000-26-00-0"
@@ -238,7 +238,7 @@ class NodeMachine(RuleBasedStateMachine):
             self.node.kill()
             path = self.node.disk.records / f"{uid}.json"
             path.write_bytes(path.read_bytes()[:-1][:left])
-            self.node.stories[uid].damaged = True
+            self.node.stories[uid].damaged, self.node.stories[uid].upgraded = True, False
             self.node.start()
             self._did("records cut")
 
@@ -250,6 +250,7 @@ class NodeMachine(RuleBasedStateMachine):
             if self.node.find_record(uid) is not None:
                 self.node.kill()
                 path.write_bytes(with_new_fields(path.read_bytes()))
+                self.node.stories[uid].upgraded = True
                 self.node.start()
                 self._did("upgrades")
 
@@ -303,8 +304,8 @@ def _result(device: str, kind: str) -> DeviceResult:
 def with_new_fields(data: bytes) -> bytes:
     """A record as a newer driver of the same version would have written it."""
     body = json.loads(data.partition(b"\n")[0])
-    body["addedLater"] = {"x": [1]}
+    body[ADDED] = {"x": [1]}
     for device in body["devices"]:
-        device["addedLater"] = "y"
+        device[ADDED] = "y"
     line = json.dumps(body).encode()
     return line + b"\n" + hashlib.sha256(line).hexdigest().encode() + b"\n"

@@ -4,6 +4,7 @@ import asyncio
 import json
 import shutil
 from collections import Counter
+from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from amdgpu_dra.testing.model.server import Server
 
 # The Go library for CDI crashes on a class of one letter: it is another driver's, and it stays as it is.
 FOREIGN = ("vendor.example.org-x.json", b'{"cdiVersion":"0.5.0","kind":"vendor.example.org/x","devices":[]}')
+# A field that a newer driver of the same version adds to records.
+ADDED = "addedLater"
 _PATIENCE = 50_000
 
 
@@ -88,8 +91,9 @@ class Node:
         """A process may give up at its start if the disk is not well. It may end in no other way than by a signal."""
         if self.process is None or self.process.ended is None:
             return
-        ended, self.process = self.process.ended, None
+        process, ended, self.process = self.process, self.process.ended, None
         self.loop.kill(ended)
+        process.leave()
         if not isinstance(ended, SystemExit) and not (isinstance(ended, DriverError) and self.disk.fault is not None):
             raise ended
 
@@ -147,7 +151,7 @@ class Node:
         self.counts[verb] += 1
         self.process.call(verb, [story.ref for story in stories], call, self._end)
 
-    def _end(self, call: Call, answers: dict[str, Answer] | None) -> None:
+    def _end(self, call: Call, answers: Mapping[str, Answer] | None) -> None:
         """A call is over; None for one without an answer."""
         call.leave()
         if answers is None:
@@ -191,10 +195,6 @@ class Node:
         if self._broken:
             raise self._broken[0]
         self.note_end()
-        for uid, story in self.stories.items():
-            # Nothing on the node says any more that there was such a claim.
-            if story.damaged and not (self.disk.cdi / f"k8s.gpu.amd.com-gpu_{uid}.json").exists():
-                story.told = ()
         using = [story for story in self.stories.values() if story.in_use]
         for one, other in combinations(using, 2):
             for first in one.exclusive:
@@ -206,6 +206,7 @@ class Node:
                 assert record is not None, f"{story.ref} is lost"
                 assert record.state == State.READY
                 assert [held.device for held in record.devices] == [item.device for item in story.results or ()]
+                assert not story.upgraded or ADDED in record.later, f"what was added to {story.ref} is lost"
 
     def _check_write(self, address: PciAddress, mode: str) -> None:
         """The plugin sets a mode: nobody may be using the GPU in another."""

@@ -2,18 +2,33 @@
 
 import asyncio
 import signal
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, cast
 
-from amdgpu_dra.agent.claims import Answer, ClaimManager, ClaimRef, Paths, Survey, Switcher, Verifier, World
+from amdgpu_dra.agent.claims import (
+    Answer,
+    ClaimManager,
+    ClaimRef,
+    PacedClaims,
+    Paths,
+    PatientClaims,
+    Rescan,
+    Survey,
+    Switcher,
+    Verifier,
+    World,
+    telling,
+)
 from amdgpu_dra.agent.events import EventQueue
 from amdgpu_dra.agent.health import HealthBoard
 from amdgpu_dra.agent.publish import Publisher
+from amdgpu_dra.api.reasons import Reason
 from amdgpu_dra.apps.kubelet_plugin.flags import Options, parse_flags
 from amdgpu_dra.apps.kubelet_plugin.run import Runner
 from amdgpu_dra.apps.kubelet_plugin.wiring import Plugin
+from amdgpu_dra.edge.disk import InstanceFile
 from amdgpu_dra.testing.model.clock import VirtualClock
 from amdgpu_dra.testing.model.disk import Disk, Documents, Records
 from amdgpu_dra.testing.model.kernel import Hardware, KernelPort
@@ -54,8 +69,9 @@ class Process:
     def __init__(self, around: Surroundings, options: Options, boot: str) -> None:
         self._around, self._options, self._boot = around, options, boot
         self.serving = self.dead = False
-        self.calls: dict[asyncio.Task[dict[str, Answer]], Call] = {}
+        self.calls: dict[asyncio.Task[Mapping[str, Answer]], Call] = {}
         self.ended: BaseException | None = None
+        self._instances: InstanceFile | None = None
         around.loop.owner = self
         self._main = around.loop.create_task(self._run())
         self._main.add_done_callback(self._note_end)
@@ -76,49 +92,64 @@ class Process:
         around, is_dead = self._around, lambda: self.dead
         tree = KernelPort(around.loop, around.hardware, self, is_dead)
         api = ServerPort(around.loop, around.server, self, is_dead)
-        clock, survey = around.clock, Survey(tree)
+        instances = self._instances = InstanceFile(str(around.disk.folder))
+        clock, survey = around.clock, Survey(tree, instances)
         events = EventQueue(api, clock)
         switcher = Switcher(survey, tree, clock, events, idle_mode=self._options.idle_mode)
         paths = Paths(node=NODE, dev_root="/dev", boot_id=self._boot)
         world = World(
-            api=api,
+            api=PatientClaims(api, clock),
             nodes=tree,
             store=Records(around.loop, around.disk, is_dead),
             cdi=Documents(around.loop, around.disk, is_dead),
             clock=clock,
+            instances=instances,
         )
         claims = ClaimManager(paths, world, survey, switcher)
+        self._calls = {
+            "prepare": telling(events, claims.prepare),
+            "unprepare": telling(events, claims.unprepare, always=Reason.UNPREPARE_FAILED),
+        }
+        publisher = Publisher(api, clock, node=NODE, with_counters=True)
+        publisher.leads = lambda: instances.leads
+        board = HealthBoard(clock, interval=self._options.rescan_interval)
+        verifier = Verifier(paths, replace(world, api=PacedClaims(api, clock)), survey, claims, events)
+        verifier.on_withdrawn = board.withdraw
         return Plugin(
-            tree=cast("Any", tree),
             survey=survey,
             switcher=switcher,
+            rescan=Rescan(survey, switcher, tree, tree, clock, interval=self._options.rescan_interval),
+            uevents=cast("Any", _NoSocket()),
             events=events,
             clock=clock,
             claims=claims,
-            verifier=Verifier(paths, world, survey, claims, events),
-            publisher=Publisher(api, clock, node=NODE, with_counters=True),
-            board=HealthBoard(clock, interval=self._options.rescan_interval),
+            verifier=verifier,
+            publisher=publisher,
+            board=board,
             kubelet=cast("Any", _Sockets(self)),
             health=cast("Any", _Nothing()),
             connection=cast("Any", _Nothing()),
             metrics=None,
+            instances=instances,
         )
 
     def call(
-        self, verb: str, refs: list[ClaimRef], call: Call, then: Callable[[Call, dict[str, Answer] | None], None]
+        self, verb: str, refs: list[ClaimRef], call: Call, then: Callable[[Call, Mapping[str, Answer] | None], None]
     ) -> None:
         """A call of the kubelet's; `then` is told when it is over, however that comes."""
-        handler = self.claims.prepare if verb == "prepare" else self.claims.unprepare
-        task = self._around.loop.create_task(handler(refs))
+        task = self._around.loop.create_task(self._answer(verb, refs))
         self.calls[task] = call
 
-        def over(task: "asyncio.Task[dict[str, Answer]]") -> None:
+        def over(task: "asyncio.Task[Mapping[str, Answer]]") -> None:
             del self.calls[task]
             failed = task.cancelled() or task.exception() is not None
             then(call, None if failed else task.result())
 
         task.add_done_callback(over)
         self._around.loop.run_until_idle()
+
+    async def _answer(self, verb: str, refs: list[ClaimRef]) -> Mapping[str, Answer]:
+        return await self._calls[verb](refs)
 
     async def wait_for(self, work: "asyncio.Future[Any]", seconds: float) -> None:
         """Waits for calls, at most so long."""
@@ -128,6 +159,13 @@ class Process:
         """SIGKILL."""
         self.dead, self.serving = True, False
         self._around.loop.kill(self)
+        self.leave()
+
+    def leave(self) -> None:
+        """The process has gone: what it has locked is free."""
+        if self._instances is not None:
+            self._instances.close()
+            self._instances = None
 
     def stop(self) -> None:
         """SIGTERM."""
@@ -143,6 +181,9 @@ class _Sockets:
     def __init__(self, process: Process) -> None:
         self._process = process
         self.sockets = self
+
+    def sweep(self) -> None:
+        """There are no sockets of others."""
 
     async def start_dra(self) -> None:
         """Nothing can be called before the registration."""
@@ -168,3 +209,13 @@ class _Nothing:
 
     async def close(self) -> None:
         """Nothing was opened."""
+
+
+class _NoSocket:
+    """In place of `Uevents`: what the kernel tells comes without it."""
+
+    def open(self) -> None:
+        """There is none."""
+
+    def close(self) -> None:
+        """Nor was there."""

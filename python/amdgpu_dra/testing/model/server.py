@@ -1,10 +1,10 @@
 """The API server's side: claims, slices and Events, away at times, with answers that come late or never."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
 from amdgpu_dra.api.errors import NotReadyError
-from amdgpu_dra.api.resource import Claim, ResourceSlice
+from amdgpu_dra.api.resource import Claim, ObjectRef, ResourceSlice, SliceEvent
 from amdgpu_dra.testing.fakes import FakeClaims, FakeSlices
 from amdgpu_dra.testing.model.loop import Killed, StepLoop
 
@@ -54,6 +54,15 @@ class ServerPort:
         """See the port."""
         return await self._ask("find claim", lambda: self._server.claims.find_claim(namespace, name))
 
+    async def list_claims(self) -> AsyncIterator[Claim]:
+        """See the port; all of them are one page."""
+
+        async def read() -> list[Claim]:
+            return [claim async for claim in self._server.claims.list_claims()]
+
+        for claim in await self._ask("list claims", read):
+            yield claim
+
     async def get_node_uid(self) -> str:
         """See the port."""
         return await self._ask("node", self._server.slices.get_node_uid)
@@ -82,12 +91,12 @@ class ServerPort:
         """See the port."""
         await self._ask("delete slice", lambda: self._server.slices.delete_slice(item))
 
-    async def watch_slices(self, version: str) -> AsyncIterator[ResourceSlice]:
-        """See the port; ends with the server."""
-        news: asyncio.Queue[ResourceSlice] = asyncio.Queue()
+    async def watch_slices(self, version: str, seconds: int) -> AsyncGenerator[SliceEvent]:
+        """See the port; ends with the server, and brings no bookmarks: who waits too long begins another."""
+        news: asyncio.Queue[SliceEvent] = asyncio.Queue()
 
         async def read() -> None:
-            async for item in self._server.slices.watch_slices(version):
+            async for item in self._server.slices.watch_slices(version, seconds):
                 news.put_nowait(item)
 
         reader = asyncio.create_task(read())
@@ -104,10 +113,10 @@ class ServerPort:
             reader.cancel()
             fell.cancel()
 
-    async def post_event(self, reason: str, message: str, claim: tuple[str, str, str] | None) -> None:
+    async def post_event(self, reason: str, message: str, about: ObjectRef | None) -> None:
         """See the port."""
 
         async def post() -> None:
-            self._server.events.append(f"{reason} {claim} {message}")
+            self._server.events.append(f"{reason} {about} {message}")
 
         await self._ask("post event", post)

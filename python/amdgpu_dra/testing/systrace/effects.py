@@ -12,6 +12,8 @@ from amdgpu_dra.testing.systrace.calls import CALLS, How
 from amdgpu_dra.testing.systrace.ptrace import Entered, read_memory, read_string
 
 _AT_FDCWD = 0xFFFFFF9C
+# Names that a socket has until it is renamed: each run draws others.
+_DRAWN = re.compile(r"/\.(?:[a-z.]+\.|s)[0-9a-f]{4}(?![0-9a-f])")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # Compiled modules are Python's, names of users the C library's, devices keep nothing: nobody's state.
 _NOBODYS = re.compile(r"/dev/(null|tty|pts/.*)|/var/run/nscd/.*|.*\.pyc(\.\d+)?|.*/__pycache__(/.*)?")
@@ -60,7 +62,7 @@ class Effects:
         return found[how]()
 
     def _said(self, text: str) -> str:
-        return _UUID.sub("UID", text.replace(f"{self._root}/", "")).strip()
+        return _UUID.sub("UID", _DRAWN.sub("/.DRAWN", text.replace(f"{self._root}/", ""))).strip()
 
     def _path(self, thread: int, folder: int, address: int) -> str | None:
         path = read_string(thread, address)
