@@ -24,6 +24,7 @@ from amdgpu_dra.core.claims import (
     plan_claim,
     plan_record,
 )
+from amdgpu_dra.core.claims.lost import hold_claim
 from amdgpu_dra.core.devices import AMD_NAMES, Layout, Listing, list_devices
 from amdgpu_dra.core.fakegpu import render
 from amdgpu_dra.core.gpu import Inventory, parse
@@ -143,3 +144,21 @@ def test_documents_do_not_depend_on_names() -> None:
         specs.append(encode_spec(_plan(_ready(_claim(listing.devices[0].published), listing), listing).spec))
 
     assert specs[0] == specs[1]
+
+
+def test_a_claim_that_cannot_be_rebuilt_is_held_by_its_hardware() -> None:
+    """Its record and document are lost and another claim has its device: what it has is known by the device's name."""
+    listing = list_devices(SPX, AMD)
+    claim = _claim("gpu-8-136")
+    other = replace(_ready(claim, listing), uid="v", name="other")
+    here = replace(_here(listing), held=Holdings([other]))
+    finding = judge("u", Seen(missing=True, known=True, claim=claim), here)
+
+    assert finding is not None
+    assert finding.reason == Reason.CLAIM_QUARANTINED
+    lost = hold_claim(claim, "n", listing)
+    assert [(held.device, held.alias) for held in lost.devices] == [("gpu-0000-26-00-0", "gpu-8-136")]
+    # Nothing has that name: nobody knows which device it was, and its next Prepare may find out.
+    (unknown,) = hold_claim(claim, "n", list_devices(SPX)).devices
+    assert (unknown.device, unknown.alias) == ("gpu-8-136", "")
+    assert carry_over(_ready(claim, listing), hold_claim(claim, "n", list_devices(SPX))) == _ready(claim, listing)

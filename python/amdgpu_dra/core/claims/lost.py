@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from amdgpu_dra.api.checkpoint import HeldDevice, Loaded, Record, State, is_uid
-from amdgpu_dra.api.resource import Claim
+from amdgpu_dra.api.resource import Claim, DeviceResult
 from amdgpu_dra.core.claims.guard import Holdings
+from amdgpu_dra.core.devices import Listing, NodeDevice
 from amdgpu_dra.core.slices import DRIVER
 
 _VARIABLE = "AMD_GPU_"
@@ -72,21 +73,27 @@ def find_record(uid: str, document: bytes, node: str) -> Record | None:
     )
 
 
-def hold_claim(claim: Claim, node: str) -> Record:
-    """A claim as LOST that has no document: it has the devices that it was allocated here, and no more is known."""
+def hold_claim(claim: Claim, node: str, listing: Listing) -> Record:
+    """A claim as LOST that has no document: it has the devices that it was allocated here, and no more is known.
+
+    An alias stands for the device that has it now.
+    """
     ours = (result for result in claim.results or () if result.driver == DRIVER and result.pool == node)
-    devices = tuple(
-        HeldDevice(
-            request=result.request,
-            pool=node,
-            device=result.device,
-            admin_access=result.admin_access,
-            share_id=result.share_id,
-        )
-        for result in ours
-    )
+    devices = tuple(_held(result, listing.find_published(result.device)) for result in ours)
     return Record(
         uid=claim.uid, namespace=claim.namespace, name=claim.name, state=State.LOST, boot_id="", devices=devices
+    )
+
+
+def _held(result: DeviceResult, device: NodeDevice | None) -> HeldDevice:
+    name = result.device if device is None else device.name
+    return HeldDevice(
+        request=result.request,
+        pool=result.pool,
+        device=name,
+        admin_access=result.admin_access,
+        share_id=result.share_id,
+        alias="" if name == result.device else result.device,
     )
 
 

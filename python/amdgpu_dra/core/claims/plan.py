@@ -259,7 +259,8 @@ def carry_over(record: Record, old: Record | None) -> Record:
     """
     if old is None:
         return record
-    before = {device.device for device in old.devices}
+    # Of one whose alias nothing had when it was lost, it is not known which device it was.
+    before = {device.device for device in old.devices if device.device not in {held.alias for held in record.devices}}
     for held in record.devices:
         if held.alias and before and held.device not in before:
             raise HostError(

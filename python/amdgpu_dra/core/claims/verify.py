@@ -138,7 +138,7 @@ def _rebuild(uid: str, seen: Seen, claim: Claim, here: Here) -> Finding:
 
     Killed before, what was lost is still lost, and the next look comes here again.
     """
-    lost = hold_claim(claim, here.node) if seen.record is None else None
+    lost = hold_claim(claim, here.node, here.listing) if seen.record is None else None
     try:
         planned = plan_claim(claim, uid, node=here.node, listing=here.listing, boot_id=here.boot_id)
         record = carry_over(planned, seen.record)

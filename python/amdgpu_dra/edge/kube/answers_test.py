@@ -24,6 +24,8 @@ _NAMES = (
     "spec",
     "pool",
     "devices",
+    "versions",
+    "version",
 )
 _ANY = st.recursive(
     st.none() | st.booleans() | st.integers(-1, 1) | st.sampled_from(("", "x", "BOOKMARK", "ERROR")),
@@ -40,8 +42,13 @@ class Answers:
         self._found = found
         self._left = 3
 
-    async def request(self, *_arguments: object, **_options: object) -> dict[str, Any]:
-        """The object; an error after a few times, as a server that has always another page would never end."""
+    async def request(self, _method: str, path: str, **_options: object) -> dict[str, Any]:
+        """The object; an error after a few times, as a server that has always another page would never end.
+
+        Unless the object says otherwise, v1 is served.
+        """
+        if path == "/apis/resource.k8s.io" and "versions" not in self._found:
+            return {"versions": [{"version": "v1"}]}
         self._left -= 1
         if self._left < 0:
             raise NotReadyError("server", expected="an end", found="none", action="stop")

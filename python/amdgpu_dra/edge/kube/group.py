@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
-from amdgpu_dra.api.errors import NotReadyError
+from amdgpu_dra.api.errors import NotReadyError, shorten
 from amdgpu_dra.api.resource import GROUP, VERSIONS, from_v1, to_v1
 from amdgpu_dra.edge.kube.connection import Connection, StatusError
 
@@ -94,10 +94,16 @@ class ResourceGroup:
                 return VERSIONS[0]
             if error.code != _NOT_FOUND:
                 raise
-            found = {}
+            found = {"versions": []}
         items = found.get("versions")
-        told = items if isinstance(items, list) else ()
-        served = [str(item.get("version")) for item in told if isinstance(item, Mapping)]
+        if not isinstance(items, list):
+            raise NotReadyError(
+                f"API server, {_PATH}",
+                expected="an object as the API defines it",
+                found=f"versions: {shorten(items)}",
+                action="it is asked again; if this lasts, look at what stands between this node and the API server",
+            )
+        served = [str(item.get("version")) for item in items if isinstance(item, Mapping)]
         best = next((version for version in VERSIONS if version in served), "")
         if not best:
             raise _not_served(served)
@@ -108,7 +114,7 @@ def _not_served(served: list[str]) -> NotReadyError:
     raised = NotReadyError(
         f"API server, {_PATH}",
         expected=f"{GROUP} in one of the versions {', '.join(VERSIONS)}",
-        found=f"the versions {', '.join(served)}" if served else "that the group is not served",
+        found=f"the versions {shorten(', '.join(served))}" if served else "that the group is not served",
         action="Kubernetes serves v1 from 1.34; on 1.32 and 1.33 set the feature gate DynamicResourceAllocation=true "
         f"on every component, and --runtime-config={GROUP}/v1beta1=true (from 1.33 also v1beta2) on the API server; it "
         "is asked again by itself",

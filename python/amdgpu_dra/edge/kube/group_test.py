@@ -113,7 +113,7 @@ def test_a_version_that_is_dropped_is_left(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("served", "found"),
-    [((), "that the group is not served"), (("v1alpha3", "v2"), "the versions v1alpha3, v2")],
+    [((), "that the group is not served"), (("v1alpha3", "v2"), "the versions 'v1alpha3, v2'")],
     ids=["no-group", "unknown-versions"],
 )
 def test_a_server_without_the_api_is_a_clear_error(tmp_path: Path, served: tuple[str, ...], found: str) -> None:

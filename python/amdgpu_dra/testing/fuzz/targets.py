@@ -125,21 +125,24 @@ class _Link:
 
     failures = (TimeoutError, OSError)
 
-    def __init__(self, answer: _Answer) -> None:
-        self._answer = answer
+    def __init__(self, answer: _Answer, *, tells_versions: bool) -> None:
+        self._answer, self._tells_versions = answer, tells_versions
 
-    async def ask(self, *_arguments: object) -> Awaitable[_Answer]:
-        return self._get()
+    async def ask(self, _method: str, path: str, *_arguments: object) -> Awaitable[_Answer]:
+        if self._tells_versions and path == "/apis/resource.k8s.io":
+            return self._get(_Answer(b'{"versions": [{"version": "v1"}, {"version": "v1beta1"}]}', 200))
+        return self._get(self._answer)
 
-    async def _get(self) -> _Answer:
-        return self._answer
+    async def _get(self, answer: _Answer) -> _Answer:
+        return answer
 
 
-def _api(data: bytes) -> KubeApi:
-    """The real client whose server answers these bytes; the first tells the status."""
+def _api(data: bytes, *, tells_versions: bool = True) -> KubeApi:
+    """The real client whose server answers these bytes; the first tells the status. v1 is served, or they say what."""
     status = 404 if data[:1] == b"4" else 500 if data[:1] == b"5" else 200
     connection: Any = Connection("")
-    connection._link = _Link(_Answer(data, status))  # noqa: SLF001 - in place of HTTP
+    link = _Link(_Answer(data, status), tells_versions=tells_versions)
+    connection._link = link  # noqa: SLF001 - in place of HTTP
     return KubeApi(connection, driver="gpu.amd.com", node="n1")
 
 
@@ -172,10 +175,11 @@ def run_api_slices(data: bytes) -> None:
 
     async def ask() -> None:
         for call in (_list, _watch, _try, _other):
-            try:
-                await call(_api(data))
-            except DriverError as error:
-                _tell(error)
+            for tells_versions in (True, False):
+                try:
+                    await call(_api(data, tells_versions=tells_versions))
+                except DriverError as error:
+                    _tell(error)
 
     asyncio.run(ask())
 
