@@ -10,7 +10,7 @@ PACKAGES = [
     "//images/base",
     "//images/fakegpu",
     "//images/kubelet_plugin",
-    "//images/push",
+    "//images/registry",
     "//images/testing",
     "//images/webhook",
     "//proto",

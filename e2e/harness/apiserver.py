@@ -3,6 +3,7 @@
 Knows kube-apiserver and helm. Refuses to know nodes and pods that run.
 """
 
+import shutil
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Mapping
@@ -67,15 +68,20 @@ async def open_server(served: str = "") -> AsyncIterator[Server]:
                 yield Server(session, work)
 
 
-def chart_objects(*values: str) -> list[dict[str, Any]]:
-    """What the chart renders with these values, PATH=VALUE."""
-    command = [find_pieces().helm, "template", "driver", "charts/k8s-gpu-dra-driver", "--namespace", "amd-gpu"]
+def chart_objects(*values: str, kubernetes: str = "1.37.0") -> list[dict[str, Any]]:
+    """What the chart renders with these values, PATH=VALUE, for a version of Kubernetes, also one that it refuses."""
     chosen = [part for value in ("image.repository=r.example/p", *values) for part in ("--set", value)]
-    done = subprocess.run(
-        [*command, "--kube-version", "1.37.0", *chosen],
-        env={"HOME": "/nonexistent", "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        chart = Path(folder) / "chart"
+        shutil.copytree("charts/k8s-gpu-dra-driver", chart)
+        about = (chart / "Chart.yaml").read_text().splitlines()
+        (chart / "Chart.yaml").write_text("\n".join(line for line in about if not line.startswith("kubeVersion")))
+        command = [find_pieces().helm, "template", "driver", str(chart), "--namespace", "amd-gpu"]
+        done = subprocess.run(
+            [*command, "--kube-version", kubernetes, *chosen],
+            env={"HOME": "/nonexistent", "PATH": "/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
     return [item for item in yaml.safe_load_all(done.stdout) if item]

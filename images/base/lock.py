@@ -24,7 +24,7 @@ WANTED = ("ca-certificates", "libpython3.13-stdlib", "libstdc++6", "python3.13-m
 ADDED = {
     "images/fakegpu/packages_lock.json": ("libfuse3-4",),
     # No part of an image: the registry that tests push to.
-    "images/push/packages_lock.json": ("docker-registry",),
+    "images/registry/packages_lock.json": ("docker-registry",),
 }
 # Needed by scripts that never run here, or by programs and modules that bazel/image/layer.py leaves out.
 NOT_NEEDED = {
