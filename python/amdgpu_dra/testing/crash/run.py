@@ -163,7 +163,7 @@ class _Runs:
 
     async def _quiet(self) -> None:
         count = -1
-        while count != (count := len(self._control.read())):
+        while count != (count := sum(map(_counts, self._control.read()))):
             await asyncio.sleep(_QUIET)
 
     async def _begin(self, stage: Stage, order: Order) -> None:
