@@ -48,6 +48,8 @@ def _parse(text: str) -> object:
     """JSON needs no YAML reader, which costs memory. Raises ValueError."""
     try:
         return json.loads(text)
+    except RecursionError as error:
+        raise ValueError(str(error)) from error
     except ValueError:
         import yaml  # noqa: PLC0415
 

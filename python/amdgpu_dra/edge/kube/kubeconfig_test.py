@@ -294,3 +294,12 @@ def test_a_pod_by_its_service_account(tmp_path: Path) -> None:
     assert (found.token_file, found.ca) == (f"{tmp_path}/token", f"{tmp_path}/ca.crt")
     with pytest.raises(UsageError, match="KUBERNETES_SERVICE_HOST"):
         pod_access({}, str(tmp_path))
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "- " * 100_000], ids=["json", "yaml"])
+def test_a_file_that_is_nested_too_deep_is_refused(tmp_path: Path, text: str) -> None:
+    """With its name; neither reader of it ends the process."""
+    (tmp_path / "kubeconfig").write_text(text)
+
+    with pytest.raises(UsageError, match="kubeconfig"):
+        read_kubeconfig(str(tmp_path / "kubeconfig"), {})

@@ -15,6 +15,7 @@ from random import Random
 from typing import Protocol
 
 from amdgpu_dra.testing.fuzz import TARGETS, Target, mutate, read_corpus
+from amdgpu_dra.testing.fuzz.corpus import PRODUCT
 
 _TOOL = sys.monitoring.COVERAGE_ID
 
@@ -43,7 +44,7 @@ class Coverage:
         sys.monitoring.free_tool_id(_TOOL)
 
     def _note(self, code: object, _line: int) -> object:
-        if "amdgpu_dra" in getattr(code, "co_filename", ""):
+        if getattr(code, "co_filename", "").startswith(PRODUCT):
             self.lines += 1
         # Each line once, so that it costs nothing later.
         return sys.monitoring.DISABLE

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+# By its folder, not by its name alone: libraries of a test lie below a path that holds that name too.
+PRODUCT = str(Path(__file__).parents[2])
 FOLDER = Path(__file__).parent / "corpus"
 
 

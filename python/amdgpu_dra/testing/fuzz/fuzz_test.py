@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amdgpu_dra.testing.fuzz import TARGETS, mutate, read_corpus
-from amdgpu_dra.testing.fuzz.corpus import FOLDER
+from amdgpu_dra.testing.fuzz.corpus import FOLDER, PRODUCT
 from amdgpu_dra.testing.fuzz.server import get_server
 from amdgpu_dra.testing.fuzz.targets import Target
 
@@ -36,7 +36,7 @@ def _bounded(data: bytes) -> Iterator[None]:
 
     def note(code: CodeType, _line: int) -> object:
         nonlocal lines
-        if "amdgpu_dra" not in code.co_filename:
+        if not code.co_filename.startswith(PRODUCT):
             return sys.monitoring.DISABLE
         lines += 1
         return None
