@@ -135,6 +135,10 @@ def test_a_disk_that_refuses_fails_the_claim_and_nothing_is_lost(folder: str, wh
                 before = (await kubelet.prepare(held))[_uid(held)]
                 files = _files(plugin)
                 for begin, end, fault in FAULTS:
+                    if folder == "plugins" and begin is Disk.lock:
+                        # Nobody can make it read-only while the plugin has its file of locks open; an error of the
+                        # disk can, and disk_faults_test has that.
+                        continue
                     begin(disk)
                     answers = await kubelet.prepare(held, claim)
                     assert answers[_uid(held)] == before
@@ -142,8 +146,11 @@ def test_a_disk_that_refuses_fails_the_claim_and_nothing_is_lost(folder: str, wh
                     assert error.startswith(f"{where} {disk.path}"), error
                     assert f"found {fault}" in error
                     assert not [name for name in _files(plugin) - files if name != f"{_uid(claim)}.json"]
-                    await _check_unprepare(kubelet, claim, held, refused=folder == "plugins")
+                    # On a full one there is room as soon as a record goes.
+                    refused = folder == "plugins" and begin is not Disk.fill
+                    await _check_unprepare(kubelet, claim, held, refused=refused)
                     end(disk)
+                    assert (await kubelet.prepare(held))[_uid(held)] == before
                     assert (await kubelet.prepare(claim))[_uid(claim)].error == ""
                     assert len(_files(plugin)) == 4
                     assert (await kubelet.unprepare(claim))[_uid(claim)].error == ""
@@ -158,7 +165,7 @@ async def _check_unprepare(kubelet: FakeKubelet, claim: dict[str, Any], held: di
     """A claim of which there is nothing is a success on any disk; one that is held is not forgotten."""
     assert (await kubelet.unprepare({"metadata": {**claim["metadata"], "uid": "stranger"}}))["stranger"].error == ""
     if refused:
-        assert "expected to write a record" in (await kubelet.unprepare(held))[_uid(held)].error
+        assert "expected to remove a record" in (await kubelet.unprepare(held))[_uid(held)].error
 
 
 async def _check_events(world: World) -> None:
