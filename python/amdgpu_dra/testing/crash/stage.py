@@ -215,8 +215,15 @@ class Stage:
             await self.drop(name)
 
     async def keep(self) -> None:
-        """What is there now is what every run of this path begins with, but for slices: the kubelet has wiped them."""
+        """What is there now is what every run of this path begins with.
+
+        But for slices, which the kubelet has wiped, and sockets, which a copy would not have: those of a killed plugin
+        are swept by the next one in the other paths.
+        """
         await self._wipe_slices()
+        for folder in _FOLDERS:
+            for path in (self.work / folder).rglob("*.sock"):
+                path.unlink()
         self.kept = dict(self.claims)
         for folder in _FOLDERS:
             if (self.work / folder).exists():
