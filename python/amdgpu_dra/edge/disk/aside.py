@@ -21,7 +21,13 @@ def set_aside(folder: str, name: str, *, copy: bool = False) -> str:
     """
     start = os.fsdecode(os.fsencode(name)[:_LONGEST]) + _MARK
     number, to = 0, start
+    mine = os.lstat(f"{folder}/{name}")
     while os.path.lexists(f"{folder}/{to}"):
+        if os.path.samestat(mine, os.lstat(f"{folder}/{to}")):
+            # Who has given it that name was killed before the old one went.
+            if not copy:
+                os.unlink(f"{folder}/{name}")
+            return to
         number += 1
         to = f"{start}.{number}"
     if copy:

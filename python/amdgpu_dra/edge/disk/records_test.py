@@ -293,3 +293,21 @@ def test_any_files_are_survived(tmp_path_factory: pytest.TempPathFactory, files:
     assert sorted(_lost(loaded)) == sorted(name[0] for name in files if name.endswith(".json"))
     assert files.items() <= {path.name: path.read_bytes() for path in folder.iterdir()}.items()
     assert decode_record((folder / "good.json").read_bytes()) == _record("good")
+
+
+@pytest.mark.parametrize("act", ["save", "drop"])
+def test_what_was_set_aside_before_a_kill_is_not_set_aside_again(tmp_path: Path, act: str) -> None:
+    """A kill between the new name and the end of the old one leaves one file by two names; it stays one."""
+    store = RecordFiles(str(tmp_path))
+    (tmp_path / "a.json").write_text("torn")
+    (tmp_path / "a.json.corrupt").hardlink_to(tmp_path / "a.json")
+    store.load()
+
+    if act == "save":
+        store.save(_record("a"))
+    else:
+        store.drop("a")
+
+    assert {path.name for path in tmp_path.iterdir()} - {"a.json"} == {"a.json.corrupt"}
+    assert (tmp_path / "a.json").exists() is (act == "save")
+    assert (tmp_path / "a.json.corrupt").read_text() == "torn"
