@@ -26,14 +26,15 @@ class Runner:
     """Runs a plugin until a signal ends it."""
 
     def __init__(self, plugin: Plugin, options: Options) -> None:
-        self._plugin, self._options = plugin, options
+        self._plugin, self._agents, self._options = plugin, plugin.agents, options
+        agents = self._agents
         self._stop, self._changed = asyncio.Event(), asyncio.Event()
-        self._offer = Offer(options, plugin.publisher)
+        self._offer = Offer(options, agents.publisher)
         self._reported: set[str] = set()
-        plugin.rescan.on_change = self._changed.set
-        plugin.survey.offer = self._use
-        plugin.survey.on_look = plugin.board.note_look
-        plugin.publisher.on_support = self._use_support
+        agents.rescan.on_change = self._changed.set
+        agents.survey.offer = self._use
+        agents.survey.on_look = agents.board.note_look
+        agents.publisher.on_support = self._use_support
 
     async def run(self) -> None:
         """Returns after a signal. Raises DriverError if it cannot start."""
@@ -59,18 +60,18 @@ class Runner:
         # Before anything is served: a port that is taken ends the process.
         if plugin.metrics is not None:
             _LOG.info("metrics on port %d", plugin.metrics.start(self._options.metrics_port))
-        held = plugin.claims.load()
+        held = self._agents.claims.load()
         if held:
             _LOG.info("took over %d claims", len(held))
         plugin.uevents.open()
         # Where it fails everything is served all the same: a claim can be released without any GPU.
-        await plugin.rescan.look()
+        await self._agents.rescan.look()
         plugin.kubelet.sweep()
         await plugin.kubelet.start_dra()
         await plugin.kubelet.start_registration()
         if self._options.healthcheck_port >= 0:
             _LOG.info("health checks on port %d", await plugin.health.start(self._options.healthcheck_port))
-        if not plugin.survey.unknown:
+        if not self._agents.survey.unknown:
             plugin.instances.lead()
         _LOG.info("serving %s", plugin.kubelet.sockets.dra)
 
@@ -81,34 +82,34 @@ class Runner:
         server. Slices stay: the kubelet removes them if the driver does not come back within 30 s.
         """
         async with asyncio.TaskGroup() as group:
-            plugin = self._plugin
+            plugin, agents = self._plugin, self._agents
             works = (
-                plugin.publisher.run(),
-                plugin.events.run(),
-                plugin.verifier.run(),
+                agents.publisher.run(),
+                agents.events.run(),
+                agents.verifier.run(),
                 self._reverify(),
-                plugin.rescan.run(),
+                agents.rescan.run(),
                 self._lead(),
             )
             tasks = [group.create_task(work) for work in works]
             await self._stop.wait()
             _LOG.info("stopping")
-            plugin.board.close()
+            agents.board.close()
             await plugin.kubelet.stop(_GRACE)
             for task in tasks:
                 task.cancel()
-            await self._plugin.switcher.close()
+            await agents.switcher.close()
 
     async def _lead(self) -> None:
         """Takes the lead once every GPU is known: until then what the instance before this one published is better."""
-        plugin = self._plugin
-        while plugin.survey.unknown:
-            await plugin.clock.sleep(_ASK_AGAIN)
+        survey = self._agents.survey
+        while survey.unknown:
+            await self._agents.clock.sleep(_ASK_AGAIN)
             try:
-                await plugin.survey.refresh()
+                await survey.refresh()
             except HostError as error:
                 _LOG.error("%s", error)
-        plugin.instances.lead()
+        self._plugin.instances.lead()
 
     async def _reverify(self) -> None:
         """Looks at the claims again as soon as the GPUs have changed.
@@ -118,24 +119,24 @@ class Runner:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            await self._plugin.verifier.look(ask=self._plugin.verifier.unsettled)
+            await self._agents.verifier.look(ask=self._agents.verifier.unsettled)
 
     def _use(self, inventory: Inventory) -> Listing:
         """What is offered of an inventory; it is published as well."""
         listing = list_devices(inventory, self._layout(inventory))
         described = [describe(device) for device in listing.devices]
         self._report(inventory, listing, {name for _, refused in described for name in refused})
-        self._plugin.publisher.want(tuple(device for device, _ in described), listing.counter_sets)
-        self._plugin.board.judge(inventory, listing)
+        self._agents.publisher.want(tuple(device for device, _ in described), listing.counter_sets)
+        self._agents.board.judge(inventory, listing)
         if self._plugin.metrics is not None:
             put_offer(self._plugin.metrics, (device for device, _ in described), listing, self._offer.reason)
         return listing
 
     def _layout(self, inventory: Inventory) -> Layout:
         """The layout that is offered, less what the switcher found impossible."""
-        layout, switcher = self._offer.layout(inventory), self._plugin.switcher
+        layout, switcher = self._offer.layout(inventory), self._agents.switcher
         if self._offer.reason:
-            self._plugin.events.emit(self._offer.reason, f"the partitions of now are published: {self._offer.detail}")
+            self._agents.events.emit(self._offer.reason, f"the partitions of now are published: {self._offer.detail}")
         if not layout.dynamic:
             return layout
         blocked = {gpu.address: Reason.SWITCH_BLOCKED for gpu in inventory.gpus} if switcher.blocked else {}
@@ -144,7 +145,7 @@ class Runner:
     def _use_support(self, support: Support) -> None:
         """Publishes anew once it is known whether the cluster keeps counters."""
         _LOG.info("the cluster %s", "keeps counters" if support.counters else f"keeps no counters: {support.detail}")
-        self._plugin.survey.relist()
+        self._agents.survey.relist()
         # Claims of partitions that were not offered until now may have been found to have no device.
         self._changed.set()
 
@@ -158,7 +159,7 @@ class Runner:
             self._say(f"{problem.path} {problem.reason}; costs {problem.costs}", said)
         for item in listing.withheld:
             if self._say(f"withheld: {item.what}: {item.detail}", said, item.reason):
-                self._plugin.events.emit(item.reason, f"withheld: {item.what}: {item.detail}")
+                self._agents.events.emit(item.reason, f"withheld: {item.what}: {item.detail}")
         for name in sorted(refused):
             self._say(f"attribute {name} is left out: longer than 64 bytes, or not printable", said)
 

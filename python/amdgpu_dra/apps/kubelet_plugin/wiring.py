@@ -2,45 +2,16 @@
 
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from amdgpu_dra.agent.claims import (
-    Answer,
-    ClaimManager,
-    ClaimRef,
-    PacedClaims,
-    Paths,
-    PatientClaims,
-    Rescan,
-    Survey,
-    Switcher,
-    Verifier,
-    World,
-    telling,
-)
-from amdgpu_dra.agent.events import EventQueue
-from amdgpu_dra.agent.health import HealthBoard
-from amdgpu_dra.agent.ports import (
-    CdiFolder,
-    ClaimApi,
-    Clock,
-    DeviceNodes,
-    EventApi,
-    Events,
-    GpuTree,
-    Hotplug,
-    Instances,
-    PartitionSwitch,
-    RecordStore,
-    SliceApi,
-)
-from amdgpu_dra.agent.publish import Publisher
+from amdgpu_dra.agent.claims import Answer, ClaimRef, telling
 from amdgpu_dra.api.errors import UsageError
 from amdgpu_dra.api.metrics import EVENTS, FINDINGS
 from amdgpu_dra.api.reasons import Reason
 from amdgpu_dra.apps.kubelet_plugin.adapters import SysfsModes, SysfsTree, SystemClock
+from amdgpu_dra.apps.kubelet_plugin.agents import Agents, Edges, make_agents
 from amdgpu_dra.apps.kubelet_plugin.flags import Options
 from amdgpu_dra.apps.kubelet_plugin.main import VERSION
 from amdgpu_dra.apps.kubelet_plugin.meters import (
@@ -65,16 +36,8 @@ if TYPE_CHECKING:
 class Plugin:
     """The parts of the process."""
 
-    survey: Survey
-    switcher: Switcher
-    rescan: Rescan
+    agents: Agents
     uevents: Uevents
-    events: EventQueue
-    clock: Clock
-    claims: ClaimManager
-    verifier: Verifier
-    publisher: Publisher
-    board: HealthBoard
     kubelet: KubeletServer
     health: HealthServer
     connection: Connection
@@ -98,79 +61,75 @@ def wire(options: Options) -> Plugin:
         registrar=options.kubelet_registrar_directory_path,
         pod_uid=options.pod_uid,
     )
-    file = InstanceFile(f"{options.kubelet_plugins_directory_path}/{DRIVER}")
-    instances: Instances = file
-    connection = Connection(options.kubeconfig)
-    kube = KubeApi(connection, driver=DRIVER, node=options.node_name)
-    slice_api: SliceApi = kube
-    event_api: EventApi = kube
-    clock: Clock = SystemClock()
-    publisher = Publisher(slice_api, clock, node=options.node_name, with_counters=options.dynamic_partitioning)
-    publisher.leads = lambda: instances.leads
+    instances = InstanceFile(f"{options.kubelet_plugins_directory_path}/{DRIVER}")
+    connection, uevents = Connection(options.kubeconfig), Uevents()
+    agents = make_agents(_edges(options, connection, device_root, uevents, instances), options, boot_id=_boot_id())
     metrics = _metrics(options)
+    kubelet = _kubelet(options, sockets, instances, agents, metrics)
     if metrics is not None:
-        connection.on_request = count_requests(metrics)
-        publisher.on_generation = partial(put_generations, metrics, publisher)
-    tree: GpuTree = SysfsTree(options.sysfs_root)
-    survey = Survey(tree, instances)
-    uevents = Uevents()
-    hotplug: Hotplug = uevents
-    events = EventQueue(event_api, clock)
-    switcher = _switcher(options, survey, clock, events)
-    paths = Paths(node=options.node_name, dev_root=options.dev_root, boot_id=_boot_id())
-    world = _world(options, kube, device_root, clock, instances)
-    claims = ClaimManager(paths, world, survey, switcher)
-    board = HealthBoard(clock, interval=options.rescan_interval)
-    kubelet = KubeletServer(
-        DRIVER,
-        sockets,
-        prepare=timed(metrics, "Prepare", _by_ref(telling(events, claims.prepare))),
-        unprepare=timed(
-            metrics, "Unprepare", _by_ref(telling(events, claims.unprepare, always=Reason.UNPREPARE_FAILED))
-        ),
-        health=ResourceHealth(options.node_name, board.watch),
-    )
-    kubelet.guard, kubelet.is_replaced = file.exclusive, lambda: not instances.leads
-    publisher.on_event = events.emit
-    kubelet.registration.on_refused = partial(events.emit, Reason.REGISTRATION_REFUSED)
-    verifier = Verifier(paths, replace(world, api=PacedClaims(kube, clock)), survey, claims, events)
-    verifier.on_withdrawn = board.withdraw
-    if metrics is not None:
-        events.on_event = partial(metrics.count, EVENTS)
-        switcher.on_switch = count_switches(metrics)
-        verifier.on_finding = partial(metrics.count, FINDINGS)
-        metrics.on_scrape = partial(put_state, metrics, claims, verifier, kubelet)
+        _measure(metrics, agents, connection, kubelet)
     checks = {
         "": kubelet.find_problem,
         "liveness": kubelet.find_problem,
-        "readiness": _readiness(kubelet, claims, survey, publisher),
+        "readiness": _readiness(kubelet, agents),
     }
     return Plugin(
-        survey=survey,
-        switcher=switcher,
-        rescan=Rescan(survey, switcher, tree, hotplug, clock, interval=options.rescan_interval),
+        agents=agents,
         uevents=uevents,
-        events=events,
-        clock=clock,
-        claims=claims,
-        verifier=verifier,
-        publisher=publisher,
-        board=board,
         kubelet=kubelet,
         health=HealthServer(checks),
         connection=connection,
         metrics=metrics,
-        instances=file,
+        instances=instances,
     )
 
 
-def _world(options: Options, kube: KubeApi, device_root: DeviceRoot, clock: Clock, instances: Instances) -> World:
-    """What claims are carried out on."""
-    api: ClaimApi = PatientClaims(kube, clock)
-    nodes: DeviceNodes = device_root
-    store: RecordStore = RecordFiles(f"{options.kubelet_plugins_directory_path}/{DRIVER}/claims", writer=VERSION)
-    cdi: CdiFolder = CdiDirectory(options.cdi_root)
-    return World(api=api, nodes=nodes, store=store, cdi=cdi, clock=clock, instances=instances)
+def _edges(
+    options: Options, connection: Connection, nodes: DeviceRoot, uevents: Uevents, instances: InstanceFile
+) -> Edges:
+    kube = KubeApi(connection, driver=DRIVER, node=options.node_name)
+    # On a fake tree the processes are those of whoever made it, here.
+    same_pids = True if options.allow_fake_device_nodes else None
+    return Edges(
+        clock=SystemClock(),
+        tree=SysfsTree(options.sysfs_root),
+        hotplug=uevents,
+        modes=SysfsModes(ModeFiles(options.sysfs_root, dev_root=options.dev_root, same_pids=same_pids)),
+        nodes=nodes,
+        store=RecordFiles(f"{options.kubelet_plugins_directory_path}/{DRIVER}/claims", writer=VERSION),
+        cdi=CdiDirectory(options.cdi_root),
+        instances=instances,
+        claims=kube,
+        slices=kube,
+        events=kube,
+    )
+
+
+def _kubelet(
+    options: Options, sockets: Sockets, instances: InstanceFile, agents: Agents, metrics: "MetricsServer | None"
+) -> KubeletServer:
+    """The kubelet's side; its calls go to the claims, are told by Events, and timed."""
+    events, claims = agents.events, agents.claims
+    unprepare = telling(events, claims.unprepare, always=Reason.UNPREPARE_FAILED)
+    kubelet = KubeletServer(
+        DRIVER,
+        sockets,
+        prepare=timed(metrics, "Prepare", _by_ref(telling(events, claims.prepare))),
+        unprepare=timed(metrics, "Unprepare", _by_ref(unprepare)),
+        health=ResourceHealth(options.node_name, agents.board.watch),
+    )
+    kubelet.guard, kubelet.is_replaced = instances.exclusive, lambda: not instances.leads
+    kubelet.registration.on_refused = partial(events.emit, Reason.REGISTRATION_REFUSED)
+    return kubelet
+
+
+def _measure(metrics: "MetricsServer", agents: Agents, connection: Connection, kubelet: KubeletServer) -> None:
+    connection.on_request = count_requests(metrics)
+    agents.publisher.on_generation = partial(put_generations, metrics, agents.publisher)
+    agents.events.on_event = partial(metrics.count, EVENTS)
+    agents.switcher.on_switch = count_switches(metrics)
+    agents.verifier.on_finding = partial(metrics.count, FINDINGS)
+    metrics.on_scrape = partial(put_state, metrics, agents.claims, agents.verifier, kubelet)
 
 
 def _by_ref(call: Callable[[Iterable[ClaimRef]], Awaitable[Mapping[str, Answer]]]) -> Calls:
@@ -188,14 +147,6 @@ def _metrics(options: Options) -> "MetricsServer | None":
     from amdgpu_dra.edge.telemetry.metrics import MetricsServer  # noqa: PLC0415 - costs memory
 
     return MetricsServer()
-
-
-def _switcher(options: Options, survey: Survey, clock: Clock, events: Events) -> Switcher:
-    # On a fake tree the processes are those of whoever made it, here.
-    same_pids = True if options.allow_fake_device_nodes else None
-    files = ModeFiles(options.sysfs_root, dev_root=options.dev_root, same_pids=same_pids)
-    modes: PartitionSwitch = SysfsModes(files)
-    return Switcher(survey, modes, clock, events, idle_mode=options.idle_mode)
 
 
 def _check_credentials(options: Options) -> None:
@@ -225,7 +176,9 @@ def _boot_id() -> str:
         return ""
 
 
-def _readiness(kubelet: KubeletServer, claims: ClaimManager, survey: Survey, publisher: Publisher) -> HealthState:
+def _readiness(kubelet: KubeletServer, agents: Agents) -> HealthState:
+    claims, survey, publisher = agents.claims, agents.survey, agents.publisher
+
     async def state() -> str | None:
         if not kubelet.registration.registered:
             return f"not registered by the kubelet {kubelet.registration.error}".rstrip()

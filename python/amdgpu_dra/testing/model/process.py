@@ -3,28 +3,13 @@
 import asyncio
 import signal
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
 
-from amdgpu_dra.agent.claims import (
-    Answer,
-    ClaimManager,
-    ClaimRef,
-    PacedClaims,
-    Paths,
-    PatientClaims,
-    Rescan,
-    Survey,
-    Switcher,
-    Verifier,
-    World,
-    telling,
-)
-from amdgpu_dra.agent.events import EventQueue
-from amdgpu_dra.agent.health import HealthBoard
-from amdgpu_dra.agent.publish import Publisher
+from amdgpu_dra.agent.claims import Answer, ClaimRef, telling
 from amdgpu_dra.api.reasons import Reason
+from amdgpu_dra.apps.kubelet_plugin.agents import Edges, make_agents
 from amdgpu_dra.apps.kubelet_plugin.flags import Options, parse_flags
 from amdgpu_dra.apps.kubelet_plugin.run import Runner
 from amdgpu_dra.apps.kubelet_plugin.wiring import Plugin
@@ -84,7 +69,8 @@ class Process:
 
     async def _run(self) -> None:
         plugin = self._wire()
-        self.claims, self.switcher, self.publisher = plugin.claims, plugin.switcher, plugin.publisher
+        agents = plugin.agents
+        self.claims, self.switcher, self.publisher = agents.claims, agents.switcher, agents.publisher
         await Runner(plugin, self._options).run()
 
     def _wire(self) -> Plugin:
@@ -93,39 +79,27 @@ class Process:
         tree = KernelPort(around.loop, around.hardware, self, is_dead)
         api = ServerPort(around.loop, around.server, self, is_dead)
         instances = self._instances = InstanceFile(str(around.disk.folder))
-        clock, survey = around.clock, Survey(tree, instances)
-        events = EventQueue(api, clock)
-        switcher = Switcher(survey, tree, clock, events, idle_mode=self._options.idle_mode)
-        paths = Paths(node=NODE, dev_root="/dev", boot_id=self._boot)
-        world = World(
-            api=PatientClaims(api, clock),
+        edges = Edges(
+            clock=around.clock,
+            tree=tree,
+            hotplug=tree,
+            modes=tree,
             nodes=tree,
             store=Records(around.loop, around.disk, is_dead),
             cdi=Documents(around.loop, around.disk, is_dead),
-            clock=clock,
             instances=instances,
+            claims=api,
+            slices=api,
+            events=api,
         )
-        claims = ClaimManager(paths, world, survey, switcher)
+        agents = make_agents(edges, self._options, boot_id=self._boot)
         self._calls = {
-            "prepare": telling(events, claims.prepare),
-            "unprepare": telling(events, claims.unprepare, always=Reason.UNPREPARE_FAILED),
+            "prepare": telling(agents.events, agents.claims.prepare),
+            "unprepare": telling(agents.events, agents.claims.unprepare, always=Reason.UNPREPARE_FAILED),
         }
-        publisher = Publisher(api, clock, node=NODE, with_counters=True)
-        publisher.leads = lambda: instances.leads
-        board = HealthBoard(clock, interval=self._options.rescan_interval)
-        verifier = Verifier(paths, replace(world, api=PacedClaims(api, clock)), survey, claims, events)
-        verifier.on_withdrawn = board.withdraw
         return Plugin(
-            survey=survey,
-            switcher=switcher,
-            rescan=Rescan(survey, switcher, tree, tree, clock, interval=self._options.rescan_interval),
+            agents=agents,
             uevents=cast("Any", _NoSocket()),
-            events=events,
-            clock=clock,
-            claims=claims,
-            verifier=verifier,
-            publisher=publisher,
-            board=board,
             kubelet=cast("Any", _Sockets(self)),
             health=cast("Any", _Nothing()),
             connection=cast("Any", _Nothing()),
