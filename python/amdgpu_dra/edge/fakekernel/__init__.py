@@ -5,15 +5,10 @@ Knows FUSE, mounts, threads and how long a switch takes. Refuses to know what a 
 
 from amdgpu_dra.edge.fakekernel.client import Control, RefusedError
 from amdgpu_dra.edge.fakekernel.filesystem import FileSystem
-from amdgpu_dra.edge.fakekernel.mount import (
-    CONTROL,
-    check_free,
-    mount,
-    unmount,
-    why_no_kernel,
-)
+from amdgpu_dra.edge.fakekernel.mount import CONTROL, check_free, mount, unmount
 from amdgpu_dra.edge.fakekernel.node import Node
 from amdgpu_dra.edge.fakekernel.server import ControlServer
+from amdgpu_dra.edge.fakekernel.serving import serve_fuse, why_no_kernel
 
 __all__ = [
     "CONTROL",
@@ -24,6 +19,7 @@ __all__ = [
     "RefusedError",
     "check_free",
     "mount",
+    "serve_fuse",
     "unmount",
     "why_no_kernel",
 ]

@@ -1,15 +1,13 @@
 """Mounts the disk for a test."""
 
-import os
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
+from functools import partial
 from pathlib import Path
 
-from amdgpu_dra.edge.fakekernel import unmount
+from amdgpu_dra.edge.fakekernel import serve_fuse, unmount
 from amdgpu_dra.testing.cutfs.disk import CutDisk
 from amdgpu_dra.testing.cutfs.filesystem import FileSystem, end_caller
 from amdgpu_dra.testing.fakekernel import need_fuse
@@ -35,42 +33,10 @@ def cut_mount() -> Iterator[CutMount]:
     with tempfile.TemporaryDirectory(prefix="amdgpu-", dir="/tmp") as folder:
         path = Path(folder) / "disk"
         path.mkdir()
-        thread = _serve(disk, path)
+        # One thread: the order of the changes is the order of the calls.
+        thread = serve_fuse(partial(FileSystem, disk), str(path), "cutfs", nothreads=True, hard_remove=True)
         try:
             yield CutMount(disk, path)
         finally:
             unmount(str(path))
             thread.join()
-
-
-def _serve(disk: CutDisk, path: Path) -> threading.Thread:
-    ready = threading.Event()
-    failed: list[BaseException] = []
-
-    def serve() -> None:
-        try:
-            # One thread: the order of the changes is the order of the calls. Nothing is cached: every call arrives.
-            import_module("mfusepy").FUSE(
-                FileSystem(disk, ready.set),
-                os.fspath(path),
-                foreground=True,
-                nothreads=True,
-                fsname="cutfs",
-                allow_other=True,
-                direct_io=True,
-                hard_remove=True,
-                attr_timeout=0,
-                entry_timeout=0,
-                negative_timeout=0,
-            )
-        except (RuntimeError, OSError) as error:
-            failed.append(error)
-        finally:
-            ready.set()
-
-    thread = threading.Thread(target=serve, name="cutfs", daemon=True)
-    thread.start()
-    ready.wait()
-    if failed:
-        raise RuntimeError(f"a cutfs does not mount: {failed[0]!r}")
-    return thread
