@@ -3,17 +3,26 @@
 A switch alone means true. Every flag is read from the environment too; the command line wins.
 """
 
-from amdgpu_dra.apps.flags.flag import Flag, read_absolute, read_bool, read_format, read_int, read_seconds
+from amdgpu_dra.apps.flags.flag import (
+    KUBECONFIG,
+    LOGGING_FORMAT,
+    Flag,
+    read_absolute,
+    read_bool,
+    read_int,
+    read_seconds,
+)
 from amdgpu_dra.apps.flags.parse import Program, given_inert, parse, render_reference
 
 __all__ = [
+    "KUBECONFIG",
+    "LOGGING_FORMAT",
     "Flag",
     "Program",
     "given_inert",
     "parse",
     "read_absolute",
     "read_bool",
-    "read_format",
     "read_int",
     "read_seconds",
     "render_reference",

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 _TRUE, _FALSE = {"true", "1", "t"}, {"false", "0", "f"}
 _DAY = 86400
@@ -61,3 +61,15 @@ def read_format(text: str) -> str:
     if text not in {"text", "json"}:
         raise ValueError("text or json")
     return text
+
+
+KUBECONFIG: Final = Flag(
+    name="kubeconfig",
+    env="KUBECONFIG",
+    read=str,
+    default="",
+    help="credentials for the API server; empty: those of the pod",
+)
+LOGGING_FORMAT: Final = Flag(
+    name="logging-format", env="LOGGING_FORMAT", read=read_format, default="text", help="text or json"
+)

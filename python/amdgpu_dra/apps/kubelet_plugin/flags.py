@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 from amdgpu_dra.api.errors import UsageError
 from amdgpu_dra.apps.flags import (
+    KUBECONFIG,
+    LOGGING_FORMAT,
     Flag,
     Program,
     given_inert,
     parse,
     read_absolute,
     read_bool,
-    read_format,
     read_int,
     read_seconds,
 )
@@ -123,13 +124,7 @@ FLAGS = (
         help="UID of this pod: the sockets are named by it, so that during a rolling update a new pod serves beside an "
         "old one; for kubelets from 1.33 on. Empty: one name for all, and a new process takes the place of an old one",
     ),
-    Flag(
-        name="kubeconfig",
-        env="KUBECONFIG",
-        read=str,
-        default="",
-        help="credentials for the API server; empty: those of the pod",
-    ),
+    KUBECONFIG,
     Flag(
         name="sysfs-root",
         env="SYSFS_ROOT",
@@ -167,7 +162,7 @@ FLAGS = (
         help="seconds between looks whether GPUs or their modes have changed",
     ),
     Flag(name="v", env="V", read=read_int, default=0, help="verbosity; from 4 up with debugging"),
-    Flag(name="logging-format", env="LOGGING_FORMAT", read=read_format, default="text", help="text or json"),
+    LOGGING_FORMAT,
     Flag(
         name="feature-gates",
         env="FEATURE_GATES",

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from amdgpu_dra.api.errors import UsageError
-from amdgpu_dra.apps.flags import Flag, Program, parse, read_absolute, read_format, read_int
+from amdgpu_dra.apps.flags import KUBECONFIG, LOGGING_FORMAT, Flag, Program, parse, read_absolute, read_int
 
 _LOGS = (
     Flag(name="v", env="V", read=read_int, default=0, help="verbosity; from 4 up every review is logged"),
-    Flag(name="logging-format", env="LOGGING_FORMAT", read=read_format, default="text", help="text or json"),
+    LOGGING_FORMAT,
 )
 SERVE = (
     Flag(
@@ -44,13 +44,7 @@ CERTIFICATE = (
         default="",
         help="ValidatingWebhookConfiguration whose caBundle is set; empty: none, the Secret alone is made",
     ),
-    Flag(
-        name="kubeconfig",
-        env="KUBECONFIG",
-        read=str,
-        default="",
-        help="credentials for the API server; empty: those of the pod",
-    ),
+    KUBECONFIG,
     *_LOGS,
 )
 MODE = "certificate"
