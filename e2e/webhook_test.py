@@ -15,6 +15,7 @@ from harness import Server, chart_objects, open_server
 
 from amdgpu_dra.api.config import API_VERSION
 from amdgpu_dra.edge.certificates import Pair, make_pair, renewal_reason
+from amdgpu_dra.testing.webhook import webhook_process
 
 VERSIONS = ("v1", "v1beta2", "v1beta1")
 GROUP = "/apis/resource.k8s.io"
@@ -34,29 +35,9 @@ def _configuration(*values: str) -> dict[str, Any]:
 @asynccontextmanager
 async def _webhook(work: Path) -> AsyncIterator[dict[str, Any]]:
     """A webhook that runs, as the `clientConfig` that leads to it."""
-    pair = make_pair(("localhost",), datetime.now(UTC))
-    (work / "tls.crt").write_bytes(pair.certificate)
-    (work / "tls.key").write_bytes(pair.key)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "amdgpu_dra.apps.webhook",
-        "--port=0",
-        f"--tls-cert-file={work}/tls.crt",
-        f"--tls-private-key-file={work}/tls.key",
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        stderr=asyncio.subprocess.PIPE,
-    )
-    assert process.stderr is not None
-    line = (await process.stderr.readline()).decode()
-    reading = asyncio.create_task(process.stderr.read())
-    url = f"https://localhost:{line.split()[-1]}/validate-resource-claim-parameters"
-    try:
-        yield {"url": url, "caBundle": base64.b64encode(pair.authority).decode()}
-    finally:
-        process.kill()
-        await process.wait()
-        await reading
+    async with webhook_process(work) as process:
+        url = f"https://localhost:{process.port}/validate-resource-claim-parameters"
+        yield {"url": url, "caBundle": base64.b64encode(process.authority).decode()}
 
 
 def _devices(version: str, parameters: object, expression: str = "true") -> dict[str, Any]:

@@ -84,4 +84,5 @@ PACKAGES = [
     "//python/amdgpu_dra/testing/simulate",
     "//python/amdgpu_dra/testing/strategies",
     "//python/amdgpu_dra/testing/systrace",
+    "//python/amdgpu_dra/testing/webhook",
 ]

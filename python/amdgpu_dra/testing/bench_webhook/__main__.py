@@ -8,7 +8,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
@@ -16,8 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 from amdgpu_dra.edge.admission import PATH
-from amdgpu_dra.edge.certificates import make_pair
 from amdgpu_dra.testing.bench_webhook.reviews import REVIEWS
+from amdgpu_dra.testing.webhook import webhook_process
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -34,27 +33,6 @@ def _memory(pid: int) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) * 1024 / 1e6
 
 
-async def _start(folder: Path) -> tuple[asyncio.subprocess.Process, int]:
-    pair = make_pair(("localhost",), datetime.now(UTC))  # noqa: TID251 - certificates go by the time of day
-    for name, data in (("ca.crt", pair.authority), ("tls.crt", pair.certificate), ("tls.key", pair.key)):
-        (folder / name).write_bytes(data)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "amdgpu_dra.apps.webhook",
-        "--port=0",
-        f"--tls-cert-file={folder}/tls.crt",
-        f"--tls-private-key-file={folder}/tls.key",
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        stderr=asyncio.subprocess.PIPE,
-    )
-    assert process.stderr is not None
-    line = (await process.stderr.readline()).decode()
-    # What it says of refusals must not fill the pipe.
-    asyncio.get_running_loop().create_task(process.stderr.read())
-    return process, int(line.split()[-1])
-
-
 async def _send(session: aiohttp.ClientSession, url: str, make: Callable[[int], bytes], places: range) -> None:
     for place in places:
         async with session.post(url, data=make(place), headers={"Content-Type": "application/json"}) as response:
@@ -65,19 +43,17 @@ async def _send(session: aiohttp.ClientSession, url: str, make: Callable[[int], 
 async def _run(count: int, callers: int) -> None:
     table = Table("review", "per second", "ms of its CPU", "RSS, 10⁶ bytes", title="webhook")
     with tempfile.TemporaryDirectory() as name:
-        process, port = await _start(Path(name))
-        trust = ssl.create_default_context(cafile=f"{name}/ca.crt")
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust, limit=callers)) as session:
-            for title, make in REVIEWS.items():
-                before, start = _cpu(process.pid), time.perf_counter()
-                url = f"https://localhost:{port}{PATH}"
-                shares = (range(caller, count, callers) for caller in range(callers))
-                await asyncio.gather(*(_send(session, url, make, share) for share in shares))
-                seconds = time.perf_counter() - start
-                cost = (_cpu(process.pid) - before) * 1000 / count
-                table.add_row(title, f"{count / seconds:,.0f}", f"{cost:.2f}", f"{_memory(process.pid):.0f}")
-        process.terminate()
-        await process.wait()
+        async with webhook_process(Path(name)) as process:
+            trust = ssl.create_default_context(cadata=process.authority.decode())
+            async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust, limit=callers)) as session:
+                for title, make in REVIEWS.items():
+                    before, start = _cpu(process.pid), time.perf_counter()
+                    url = f"https://localhost:{process.port}{PATH}"
+                    shares = (range(caller, count, callers) for caller in range(callers))
+                    await asyncio.gather(*(_send(session, url, make, share) for share in shares))
+                    seconds = time.perf_counter() - start
+                    cost = (_cpu(process.pid) - before) * 1000 / count
+                    table.add_row(title, f"{count / seconds:,.0f}", f"{cost:.2f}", f"{_memory(process.pid):.0f}")
     Console().print(table)
 
 
