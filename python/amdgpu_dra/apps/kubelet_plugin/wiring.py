@@ -1,4 +1,4 @@
-"""Joins agents and edges. The typed assignments let the type checker prove that each edge fulfils its port."""
+"""Joins agents and edges. The fields of `Edges` let the type checker prove that each edge fulfils its port."""
 
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
