@@ -21,6 +21,7 @@ from amdgpu_dra.apps.kubelet_plugin.flags import FLAGS
 from amdgpu_dra.core.fakegpu import FleetSpec, render
 from amdgpu_dra.edge.faketree import read_fleet, write_tree
 from amdgpu_dra.edge.sysfs import ModeFiles, Uevents
+from amdgpu_dra.testing.bench.measure import cpu_ms
 from amdgpu_dra.testing.fakeapi import Client, FakeApi, write_kubeconfig
 from amdgpu_dra.testing.fakekubelet import Setting, assemble, start_plugin
 from amdgpu_dra.testing.fakes import FakeEvents, FakeInstances
@@ -65,11 +66,6 @@ async def measure_looks(tree: Path, runs: int) -> dict[str, float]:
     return {"look_ms": await spend(heard=False, times=runs), "reading_ms": await spend(heard=True, times=runs // 10)}
 
 
-def _cpu_ms(pid: int) -> float:
-    """Processor time of all threads so far, by the scheduler's nanoseconds."""
-    return sum(int(file.read_text().split()[0]) for file in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e6
-
-
 async def measure_rest(work: Path, seconds: float) -> float:
     """Milliseconds of processor time that a registered plugin at rest spends in a second, with everything it does."""
     api = FakeApi()
@@ -85,9 +81,9 @@ async def measure_rest(work: Path, seconds: float) -> float:
                     while "watch resourceslices" not in api.asked:
                         await asyncio.sleep(0.05)
                 await asyncio.sleep(INTERVAL)
-                before = _cpu_ms(plugin.process.pid)
+                before = cpu_ms(plugin.process.pid)
                 await asyncio.sleep(seconds)
-                return (_cpu_ms(plugin.process.pid) - before) / seconds
+                return (cpu_ms(plugin.process.pid) - before) / seconds
             finally:
                 await plugin.stop()
     finally:

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import os
 import ssl
 import sys
 import tempfile
@@ -15,22 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 from amdgpu_dra.edge.admission import PATH
+from amdgpu_dra.testing.bench.measure import cpu_ms, rss_mb
 from amdgpu_dra.testing.bench_webhook.reviews import REVIEWS
 from amdgpu_dra.testing.webhook import webhook_process
-
-_TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def _cpu(pid: int) -> float:
-    """Seconds of processor time that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
-
-
-def _memory(pid: int) -> float:
-    """Resident, in 10^6 bytes."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) * 1024 / 1e6
 
 
 async def _send(session: aiohttp.ClientSession, url: str, make: Callable[[int], bytes], places: range) -> None:
@@ -47,13 +33,13 @@ async def _run(count: int, callers: int) -> None:
             trust = ssl.create_default_context(cadata=process.authority.decode())
             async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust, limit=callers)) as session:
                 for title, make in REVIEWS.items():
-                    before, start = _cpu(process.pid), time.perf_counter()
+                    before, start = cpu_ms(process.pid), time.perf_counter()
                     url = f"https://localhost:{process.port}{PATH}"
                     shares = (range(caller, count, callers) for caller in range(callers))
                     await asyncio.gather(*(_send(session, url, make, share) for share in shares))
                     seconds = time.perf_counter() - start
-                    cost = (_cpu(process.pid) - before) * 1000 / count
-                    table.add_row(title, f"{count / seconds:,.0f}", f"{cost:.2f}", f"{_memory(process.pid):.0f}")
+                    cost = (cpu_ms(process.pid) - before) / count
+                    table.add_row(title, f"{count / seconds:,.0f}", f"{cost:.2f}", f"{rss_mb(process.pid):.0f}")
     Console().print(table)
 
 
