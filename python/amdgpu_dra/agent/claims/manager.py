@@ -219,6 +219,9 @@ class ClaimManager:
                     self._pods.pop(ref.uid, None)
 
         unique = {ref.uid: ref for ref in refs}
+        if len(unique) == 1:
+            # As the kubelet asks nearly always; a task and its gathering take 40 to 80 µs.
+            return {uid: await one(ref) for uid, ref in unique.items()}
         answers = await asyncio.gather(*(one(ref) for ref in unique.values()))
         return dict(zip(unique, answers, strict=True))
 
