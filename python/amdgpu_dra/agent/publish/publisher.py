@@ -8,7 +8,7 @@ from amdgpu_dra.agent.ports import Clock, SliceApi
 from amdgpu_dra.agent.publish.support import Support, find_support
 from amdgpu_dra.agent.publish.watch import SliceWatch
 from amdgpu_dra.agent.retry import Backoff
-from amdgpu_dra.api.errors import DriverError, UsageError
+from amdgpu_dra.api.errors import DriverError, NotReadyError, UsageError
 from amdgpu_dra.api.reasons import Reason
 from amdgpu_dra.api.resource import CounterSet, Device, ResourceSlice
 from amdgpu_dra.core.slices import build_slices, diff_slices
@@ -77,6 +77,8 @@ class Publisher:
                 raise
             except DriverError as error:
                 self.problem = str(error)
+                if isinstance(error, NotReadyError) and error.refused:
+                    self.on_event(Reason.SLICES_REFUSED, self.problem)
                 pause = self._tries.next_pause(error)
                 _LOG.warning("%s; next try in %.1f s", error, pause)
                 await self._clock.sleep(pause)

@@ -44,6 +44,10 @@ class Runner:
         try:
             await self._start()
             await self._work()
+        except BaseException:
+            # Else the sockets stay, and gRPC's servers outlive the loop, which they say in tracebacks.
+            await self._plugin.kubelet.stop(0)
+            raise
         finally:
             self._plugin.uevents.close()
             await self._plugin.health.stop()
