@@ -45,7 +45,7 @@ class Publisher:
         self.generation: int | None = None
         # Told that one of the two has changed.
         self.on_generation: Callable[[], None] = lambda: None
-        self.problem = "no inventory has been read yet"
+        self.problem = "the slices have not been written yet"
         self.on_synced: Callable[[], None] = lambda: None
         # Told what users shall see: a reason and a message.
         self.on_event: Callable[[str, str], None] = lambda _reason, _message: None
