@@ -426,7 +426,8 @@ class ClaimManager:
         try:
             self._ledger.save(record, State.UNPREPARING)
         except HostError as error:
-            _LOG.warning("claim %s/%s: unprepared all the same: %s", record.namespace, record.name, error)
+            where = f"claim {record.namespace}/{record.name}"
+            _LOG.warning("%s: unprepared all the same: %s: %s", where, error.where, error.found)
 
 
 _STATES = {
