@@ -185,25 +185,24 @@ class Cluster:
             "slices.yaml": ("get", "resourceslices", "-o", "yaml"),
             "events.txt": ("get", "events", "-A", "--sort-by=.lastTimestamp"),
             "describe.txt": ("describe", "pods", "-A"),
-            "plugin.txt": (
-                "logs",
-                "-n",
-                "amd-gpu",
-                "--all-containers",
-                "-l",
-                "app.kubernetes.io/name=k8s-gpu-dra-driver",
-            ),
         }
         for name, command in commands.items():
             try:
                 (out / name).write_text(self.kubectl(*command))
             except CommandError as error:
                 (out / name).write_text(str(error))
-        for log in ("kubelet", "containerd"):
+        logs = {
+            # Of containers that have ended, too, as far as they were kept.
+            "plugin.txt": "mkdir -p /var/log/kept && cp -r /var/log/pods/amd-gpu_* /var/log/kept"
+            " && cd /var/log/kept && find . -name '*.log' | sort | xargs tail -n +1",
+            "kubelet.log": "cat /var/log/kubelet.log",
+            "containerd.log": "cat /var/log/containerd.log",
+        }
+        for name, script in logs.items():
             try:
-                (out / f"{log}.log").write_text(self.in_node("tail", "-n", "2000", f"/var/log/{log}.log"))
+                (out / name).write_text(self.in_node("sh", "-c", script))
             except CommandError as error:
-                (out / f"{log}.log").write_text(str(error))
+                (out / name).write_text(str(error))
 
     def delete(self) -> None:
         """Takes the cluster away."""

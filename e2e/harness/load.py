@@ -15,7 +15,7 @@ from typing import Any
 
 from harness.cluster import Cluster
 from harness.host import CommandError
-from harness.reports import Expected, Hold, parse_reports
+from harness.reports import Hold, parse_reports
 
 _SCENARIO = Path("e2e/scenarios/soak.yaml")
 _FOLDER = "/var/lib/soak"
@@ -32,6 +32,8 @@ class Entry:
         long: whether it stays until it is deleted.
         template: of its claim; empty if it has a claim of its own name.
         running_at: when it was first seen to run, by this process's clock.
+        why: what the API server says of a condition that does not hold.
+        told: whether it was told to end, before it ended by itself.
         gone: whether it was there once and is no longer.
     """
 
@@ -43,6 +45,8 @@ class Entry:
     scheduled: float = 0.0
     running_at: float = 0.0
     phases: set[str] = field(default_factory=set)
+    why: str = ""
+    told: bool = False
     gone: bool = False
 
     @property
@@ -54,7 +58,9 @@ class Entry:
         """Keeps what the API server says of it."""
         self.created = _seconds(pod["metadata"]["creationTimestamp"])
         self.phases.add(pod["status"].get("phase", ""))
-        for condition in pod["status"].get("conditions", []):
+        conditions = pod["status"].get("conditions", [])
+        self.why = "; ".join(item["message"] for item in conditions if item["status"] != "True" and item.get("message"))
+        for condition in conditions:
             if condition["type"] == "PodScheduled" and condition["status"] == "True":
                 self.scheduled = _seconds(condition["lastTransitionTime"])
         if not self.running_at and pod["status"].get("phase") == "Running":
@@ -101,10 +107,6 @@ class Load:
             self._try_step()
             time.sleep(_LOOK)
 
-    def expected(self) -> dict[str, Expected]:
-        """What the reports shall say of each pod that was made."""
-        return {entry.name: Expected(gpus=entry.gpus) for entry in self.ledger.values()}
-
     def _try_step(self) -> None:
         """One look; while the API server does not answer there is nothing to see."""
         try:
@@ -122,6 +124,8 @@ class Load:
                 entry.gone = True
         ending = [entry for entry in self.ledger.values() if self._is_due(entry, there)]
         if ending:
+            for entry in ending:
+                entry.told = entry.told or not entry.done
             names = [f"pod/{entry.name}" for entry in ending]
             names += [f"resourceclaim/{entry.name}" for entry in ending if not entry.template]
             self._kubectl("delete", "--wait=false", "--ignore-not-found", *names)
@@ -210,12 +214,12 @@ def make_manifest(entry: Entry) -> str:
     documents = [pod]
     if not entry.template:
         requests = [{"name": "gpu", "exactly": {"deviceClassName": "whole.gpu.amd.com"}}]
-        documents.append(
-            {
-                "apiVersion": "resource.k8s.io/v1",
-                "kind": "ResourceClaim",
-                "metadata": {"name": entry.name},
-                "spec": {"devices": {"requests": requests}},
-            }
-        )
+        claim_of_its_own = {
+            "apiVersion": "resource.k8s.io/v1",
+            "kind": "ResourceClaim",
+            "metadata": {"name": entry.name},
+            "spec": {"devices": {"requests": requests}},
+        }
+        # First: an API server that goes away between the two leaves no pod that waits for its claim.
+        documents.insert(0, claim_of_its_own)
     return "---\n".join(json.dumps(document) + "\n" for document in documents)
