@@ -14,6 +14,9 @@ from harness.host import CommandError, Host, Pieces
 
 _NODE_IMAGE = "localhost/kind-node"
 _NODE = "kind-control-plane"
+# The kubelet keeps the log of a pod's last container alone; copies that are made in time stay.
+KEPT_LOGS = "/var/log/kept"
+KEEP_LOGS = f"mkdir -p {KEPT_LOGS} && cp -r /var/log/pods/amd-gpu_* {KEPT_LOGS}"
 # For our own node: its first process writes the CNI configuration, and it has no CoreDNS.
 _NETWORKING = {"disableDefaultCNI": True, "kubeProxyMode": "nftables"}
 _SKIP = "kind: InitConfiguration\nskipPhases: [preflight, addon/coredns]\n"
@@ -192,9 +195,7 @@ class Cluster:
             except CommandError as error:
                 (out / name).write_text(str(error))
         logs = {
-            # Of containers that have ended, too, as far as they were kept.
-            "plugin.txt": "mkdir -p /var/log/kept && cp -r /var/log/pods/amd-gpu_* /var/log/kept"
-            " && cd /var/log/kept && find . -name '*.log' | sort | xargs tail -n +1",
+            "plugin.txt": f"{KEEP_LOGS}; cd {KEPT_LOGS} && find . -name '*.log' | sort | xargs tail -n +1",
             "kubelet.log": "cat /var/log/kubelet.log",
             "containerd.log": "cat /var/log/containerd.log",
         }

@@ -7,8 +7,6 @@ from harness.cluster import Cluster
 
 NAMESPACE = "amd-gpu"
 PLUGIN_FOLDER = "/var/lib/kubelet/plugins/gpu.amd.com"
-# Copies of the logs of containers that have ended, where a test makes them.
-KEPT_LOGS = "/var/log/kept"
 TREES = "/fake-gpu"
 _CHART = Path("charts/k8s-gpu-dra-driver")
 _IMAGE = "localhost/amdgpu-dra/kubelet-plugin"

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from harness.cluster import Cluster
-from harness.driver import KEPT_LOGS, NAMESPACE, PLUGIN_FOLDER
+from harness.cluster import KEEP_LOGS, KEPT_LOGS, Cluster
+from harness.driver import NAMESPACE, PLUGIN_FOLDER
 from harness.host import CommandError
 
 # As the kernel shows it: 15 bytes.
@@ -125,8 +125,7 @@ def check_plugin_log(cluster: Cluster) -> None:
     The kubelet itself keeps those of the last container alone.
     """
     pattern = "-e Traceback -e 'internal error' -e 'never retrieved'"
-    keep = f"mkdir -p {KEPT_LOGS} && cp -r /var/log/pods/{NAMESPACE}_* {KEPT_LOGS}"
-    found = cluster.in_node("sh", "-c", f"{keep} && grep -rh -A 30 {pattern} {KEPT_LOGS} || true")
+    found = cluster.in_node("sh", "-c", f"{KEEP_LOGS}; grep -rh -A 30 {pattern} {KEPT_LOGS} || true")
     assert not found, found[-6000:]
 
 
