@@ -14,11 +14,9 @@ from harness.faults import REBOOT, Happened, check_plugin_log, run_round, wait_r
 from harness.host import CommandError
 from harness.load import Entry, Load, prepare_load, read_reports
 from harness.reports import Expected, Hold, judge
+from harness.retries import check_waits, find_races, parse_failures
 
 _LOAD, _REFUSED = "soak", "FailedPrepareDynamicResources"
-# Seconds from scheduled to running. A Prepare that failed, whatever made it fail, is tried again at the kubelet's next
-# look at the pod: after 60 to 90 s (podWorkers.completeWork: resyncInterval with a jitter of a half).
-_LONGEST, _RETRY = 60.0, 90.0
 # How many pods there shall be, in the number that is there at once; and the longest time between two signs of life.
 _GENERATIONS, _BEAT = 3, 2.0
 
@@ -31,7 +29,7 @@ class Outcome:
         problems: in sentences; empty if every pod did what it should and nothing is left.
         faults: by name, how often.
         waits: pod -> seconds from its scheduling to its first start.
-        retries: of these pods, how often a Prepare failed that the kubelet tried again.
+        retried: of these pods, those of which a Prepare failed, which the kubelet tried again.
         races: of these, those that the node authorizer held up.
         events: reasons of Events on the load's objects, with how often.
     """
@@ -41,14 +39,14 @@ class Outcome:
     starts: int
     faults: Mapping[str, int]
     waits: Mapping[str, float]
-    retries: Mapping[str, int]
+    retried: frozenset[str]
     races: frozenset[str]
     events: Mapping[str, int]
 
     def table(self) -> str:
         """The figures, in Markdown."""
-        straight = [wait for pod, wait in self.waits.items() if pod not in self.retries]
-        retried = [wait for pod, wait in self.waits.items() if pod in self.retries and pod not in self.races]
+        straight = [wait for pod, wait in self.waits.items() if pod not in self.retried]
+        retried = [wait for pod, wait in self.waits.items() if pod in self.retried and pod not in self.races]
         raced = [wait for pod, wait in self.waits.items() if pod in self.races]
         rows: list[tuple[str, object]] = [
             ("pods with claims", self.pods),
@@ -94,12 +92,12 @@ def run_soak(cluster: Cluster, *, pods: int, seconds: float, tell: Callable[[str
     holds = read_reports(cluster)
     events = _read_events(cluster)
     waits = _waits(load.ledger.values(), holds)
-    retries = _retries(events)
+    failures = parse_failures(cluster.in_node("journalctl", "--no-pager", "-u", "kubelet").splitlines(), _LOAD)
     lost = _find_lost(load.ledger, holds, faults)
     problems = [
         *judge(holds, {name: Expected(gpus=e.gpus, ends=name not in lost) for name, e in load.ledger.items()}),
         *_check_ledger(load.ledger.values(), lost),
-        *_check_waits(waits, retries),
+        *check_waits(waits, failures),
         *find_left_over(cluster, _LOAD, before),
     ]
     return Outcome(
@@ -108,8 +106,8 @@ def run_soak(cluster: Cluster, *, pods: int, seconds: float, tell: Callable[[str
         starts=len(holds),
         faults=Counter(item.fault for item in faults),
         waits=waits,
-        retries=retries,
-        races=_races(events),
+        retried=frozenset(failures),
+        races=find_races(failures),
         events=_count_events(events),
     )
 
@@ -198,21 +196,6 @@ def _times(event: dict[str, Any]) -> int:
     return int(event.get("count") or event.get("series", {}).get("count") or 1)
 
 
-def _retries(events: Iterable[dict[str, Any]]) -> dict[str, int]:
-    """Pod -> how often its Prepare failed, by the kubelet's Events."""
-    counts: Counter[str] = Counter()
-    for event in events:
-        if event["reason"] == _REFUSED:
-            counts[event["involvedObject"]["name"]] += _times(event)
-    return counts
-
-
-def _races(events: Iterable[dict[str, Any]]) -> frozenset[str]:
-    """Pods whose claim the kubelet was forbidden to read: its GET overtook the node authorizer's graph."""
-    refused = (event for event in events if event["reason"] == _REFUSED and "forbidden" in event.get("message", ""))
-    return frozenset(event["involvedObject"]["name"] for event in refused)
-
-
 def _find_lost(ledger: Mapping[str, Entry], holds: Sequence[Hold], faults: Iterable[Happened]) -> set[str]:
     """Pods that were told to end before they ran again after a reboot: Kubernetes calls them failed."""
     reboots = [item for item in faults if item.fault == REBOOT]
@@ -235,12 +218,3 @@ def _check_ledger(ledger: Iterable[Entry], lost: AbstractSet[str]) -> list[str]:
         if not entry.gone:
             found.append(f"{entry.name} is still there; it was {sorted(entry.phases)}: {entry.why}")
     return found
-
-
-def _check_waits(waits: Mapping[str, float], retries: Mapping[str, int]) -> list[str]:
-    limits = {pod: _LONGEST + _RETRY * retries.get(pod, 0) for pod in waits}
-    return [
-        f"{pod} waited {wait:.1f} s with {retries.get(pod, 0)} Prepares that failed"
-        for pod, wait in waits.items()
-        if wait > limits[pod]
-    ]
