@@ -35,7 +35,7 @@ def open_cluster(
     Args:
         fleets: names of bundled fleets.
         images: archives of this build.
-        failed: whether the logs shall be kept.
+        failed: whether the logs shall be kept, as they are after an error in here.
         for_faults: the plugin's folder is a small disk of its own, and killed containers come back at once.
     """
     pieces = find_pieces()
@@ -46,18 +46,21 @@ def open_cluster(
             (work / "trees" / fleet).mkdir(parents=True)
             write_tree(render(read_fleet(fleet)), work / "trees" / fleet, nodes=True)
         host = make_host(pieces, work)
-        cluster = Cluster(host, pieces)
+        cluster, done = Cluster(host, pieces), False
         try:
             cluster.create(_fault_setting(host) if for_faults else Setting(mounts={TREES: work / "trees"}))
             for image in images:
                 load_image(cluster, Path(image).resolve())
             yield cluster
-            if not failed():
-                cluster.delete()
+            done = not failed()
         finally:
-            if failed() or "CI_KEEP_LOGS" in os.environ:
-                cluster.keep_logs(logs_folder(base))
-            host.stop()
+            try:
+                if not done or "CI_KEEP_LOGS" in os.environ:
+                    cluster.keep_logs(logs_folder(base))
+                if done:
+                    cluster.delete()
+            finally:
+                host.stop()
 
 
 def _fault_setting(host: Host) -> Setting:
