@@ -6,7 +6,7 @@ Knows how pods are made, seen and ended through the API server. Refuses to know 
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -35,6 +35,7 @@ class Entry:
         why: what the API server says of a condition that does not hold.
         told: whether it was told to end, before it ended by itself.
         gone: whether it was there once and is no longer.
+        released: whether the API server has taken the deletion of its own claim after that.
     """
 
     name: str
@@ -48,11 +49,17 @@ class Entry:
     why: str = ""
     told: bool = False
     gone: bool = False
+    released: bool = False
 
     @property
     def done(self) -> bool:
         """Whether nothing more is to come of it but its end."""
         return bool(self.phases & {"Succeeded", "Failed"})
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing of it is left that the load would have to delete."""
+        return self.gone and (self.released or bool(self.template))
 
     def note(self, pod: dict[str, Any]) -> None:
         """Keeps what the API server says of it."""
@@ -103,7 +110,7 @@ class Load:
     def drain(self, *, seconds: float) -> None:
         """Lets every pod end; gives up after so long, and leaves the rest in the ledger."""
         deadline = time.monotonic() + seconds
-        while not all(entry.gone for entry in self.ledger.values()) and time.monotonic() < deadline:
+        while not all(entry.settled for entry in self.ledger.values()) and time.monotonic() < deadline:
             self._try_step()
             time.sleep(_LOOK)
 
@@ -128,7 +135,13 @@ class Load:
                 entry.told = entry.told or not entry.done
             names = [f"pod/{entry.name}" for entry in ending]
             names += [f"resourceclaim/{entry.name}" for entry in ending if not entry.template]
-            self._kubectl("delete", "--wait=false", "--ignore-not-found", *names)
+            self._delete(names)
+        # A deletion of both may have come to the pod alone.
+        lingering = [entry for entry in self.ledger.values() if entry.gone and not entry.settled]
+        if lingering:
+            self._delete([f"resourceclaim/{entry.name}" for entry in lingering])
+            for entry in lingering:
+                entry.released = True
         missing = 0 if self._draining else self._pods - sum(not entry.gone for entry in self.ledger.values())
         for _ in range(missing):
             self._plan_pod()
@@ -137,6 +150,9 @@ class Load:
         if wanted:
             manifest = "---\n".join(make_manifest(entry) for entry in wanted)
             self._kubectl("apply", "--server-side", "-f", "-", text=manifest)
+
+    def _delete(self, names: Sequence[str]) -> None:
+        self._kubectl("delete", "--wait=false", "--ignore-not-found", *names)
 
     def _is_due(self, entry: Entry, there: dict[str, Any]) -> bool:
         """Whether a pod shall be deleted now."""

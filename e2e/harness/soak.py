@@ -86,7 +86,7 @@ def run_soak(cluster: Cluster, *, pods: int, seconds: float, tell: Callable[[str
         # A pod that waits for the kubelet's next try keeps its GPU, and others wait for that.
         enough = _GENERATIONS * pods
         tell(f"{len(load.ledger)} pods were made; {enough} shall be")
-        cluster.wait(f"{enough} pods to be made", lambda: len(load.ledger) >= enough, seconds=180)
+        cluster.wait(f"{enough} pods to be made", lambda: len(load.ledger) >= enough, seconds=300)
     tell(f"{len(load.ledger)} pods were made; waiting for the last to end")
     load.drain(seconds=200)
     holds = read_reports(cluster)
