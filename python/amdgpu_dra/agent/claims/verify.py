@@ -138,7 +138,7 @@ class Verifier:
             for held in record.devices if finding is not None else ():
                 if not held.admin_access and finding is not None:
                     where = f"claim {record.namespace}/{record.name}"
-                    yield held.published, f"{where}: {finding.reason}: {finding.detail}"
+                    yield held.published, f"{where}: {finding.reason}: {_without(where, finding.detail)}"
 
     async def _search(self, listing: Listing) -> None:
         """Looks for claims of which neither record nor document is left among all claims of the API server."""
@@ -237,13 +237,12 @@ class Verifier:
     ) -> None:
         self._told[uid] = finding.detail
         where = f"claim {name[0]}/{name[1]}" if name else f"claim UID {uid}"
-        _LOG.warning(
-            "%s: %s", where, finding.detail, extra=facts(claim=where.removeprefix("claim "), reason=str(finding.reason))
-        )
+        text = f"{where}: {_without(where, finding.detail)}"
+        _LOG.warning("%s", text, extra=facts(claim=where.removeprefix("claim "), reason=str(finding.reason)))
         # An Event beside a claim that is gone would be seen by nobody: those are told beside the node.
         gone = name is None or finding.reason in (Reason.CLAIM_GONE, Reason.DOCUMENT_REMOVED)
         beside = None if name is None or gone else (*name, uid)
-        self._tell(finding.reason, f"{where}: {finding.detail}", beside, pods)
+        self._tell(finding.reason, text, beside, pods)
 
     def _tell(
         self,
@@ -255,3 +254,8 @@ class Verifier:
         """Counts it, and makes an Event of it, on a claim and its pods or else on the node."""
         self.on_finding(reason)
         self._events.emit(reason, text, claim=beside, pods=pods)
+
+
+def _without(where: str, detail: str) -> str:
+    """An error of a claim begins with where it is, as the line in which it is told does."""
+    return detail.removeprefix(f"{where}: ")
