@@ -91,6 +91,7 @@ class Runner:
                 agents.publisher.run(),
                 agents.events.run(),
                 agents.verifier.run(),
+                agents.verifier.run_after_others(),
                 self._reverify(),
                 agents.rescan.run(),
                 self._lead(),
@@ -116,14 +117,15 @@ class Runner:
         self._plugin.instances.lead()
 
     async def _reverify(self) -> None:
-        """Looks at the claims again as soon as the GPUs have changed.
+        """Looks at the claims again as soon as the GPUs have changed, unless another instance does.
 
         The API server is asked only if something could not be mended before: what GPUs do says nothing of claims.
         """
         while True:
             await self._changed.wait()
             self._changed.clear()
-            await self._agents.verifier.look(ask=self._agents.verifier.unsettled)
+            if self._plugin.instances.leads:
+                await self._agents.verifier.look(ask=self._agents.verifier.unsettled)
 
     def _use(self, inventory: Inventory) -> Listing:
         """What is offered of an inventory; it is published as well."""
