@@ -96,6 +96,7 @@ def python_image(program, module, command, title, repository, tars = [], env = {
             "EMULATOR": "$(rootpath //images/emulator:emulator)",
             "INDEX": "$(rootpath :index)",
         },
+        tags = ["no-sandbox"],  # changes its root
         deps = ["//images/testing:layout"],
     )
     oci_load(
