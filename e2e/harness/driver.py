@@ -15,6 +15,8 @@ PLUGIN_FOLDER = "/var/lib/kubelet/plugins/gpu.amd.com"
 TREES = "/fake-gpu"
 KERNEL_TREE = "/var/lib/fake-gpu"
 _CHART = Path("charts/k8s-gpu-dra-driver")
+# Values by which other devices are offered, or by other names.
+_OFFERS = ("featureGates.", "kubeletPlugin.deviceNames", "kubeletPlugin.repartition", "kubeletPlugin.idleMode")
 _IMAGE = "localhost/amdgpu-dra/kubelet-plugin"
 
 
@@ -94,10 +96,14 @@ def require_fleet(cluster: Cluster, fleet: str, *, kernel: bool = False) -> None
 
 
 def _require_values(cluster: Cluster, wanted: Mapping[str, str]) -> None:
-    there = cluster.installed
-    missing = [f"--set={path}={value}" for path, value in wanted.items() if there and there.values.get(path) != value]
+    """Skips the test where a value that it needs is not set, or one is that makes the driver offer something else."""
+    there = cluster.installed.values if cluster.installed else {}
+    missing = [f"--set={path}={value}" for path, value in wanted.items() if there.get(path) != value]
     if missing:
         pytest.skip(f"needs //e2e/kind:install -- {' '.join(missing)}")
+    more = [f"--set={path}={there[path]}" for path in there.keys() - wanted.keys() if path.startswith(_OFFERS)]
+    if more:
+        pytest.skip(f"needs //e2e/kind:install without {' '.join(sorted(more))}")
 
 
 def upgrade_driver(cluster: Cluster, **values: str) -> None:
