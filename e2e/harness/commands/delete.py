@@ -5,11 +5,11 @@ from pathlib import Path
 
 from amdgpu_dra.api.errors import UsageError
 from harness.cluster import Cluster
-from harness.commands.install import uninstall, users_of_driver
-from harness.commands.session import Teller, hint
+from harness.commands.session import Teller, hint, no_cluster
+from harness.commands.uninstall import uninstall, users_of_driver
 from harness.host import KUBECONFIG_WAY, CommandError, MachineHost, choose_pieces
 from harness.labhost import clear_lab
-from harness.state import Place, State, StateError, list_places
+from harness.state import Place, State, StateError
 from harness.ways import is_lab_left, lab_name, way_of
 
 
@@ -42,13 +42,7 @@ def _clear_unknown(place: Place, teller: Teller) -> None:
     """What can be found without a state: processes by their cgroup, nodes of Docker by the cluster's name."""
     left = sorted(path.name for path in place.folder.iterdir())
     if not left and not is_lab_left(place.folder):
-        others = [name for name in list_places() if name != place.name]
-        raise UsageError(
-            f"cluster {place.name}",
-            expected="one that create made",
-            found=f"only {', '.join(others)}" if others else "none",
-            action=f"name it by --name, or make one: {hint('create', place.name)}",
-        )
+        raise no_cluster(place, f"name it by --name, or make one: {hint('create', place.name)}")
     teller.step("what is left of a cluster without a state")
     root = "/"
     with suppress(UsageError):

@@ -1,7 +1,6 @@
-"""`install`: the chart, and fake GPUs below it where the nodes have none of their own; and how both are taken away."""
+"""`install`: the chart, and fake GPUs below it where the nodes have none of their own."""
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -13,12 +12,13 @@ from amdgpu_dra.edge.faketree import read_fleet
 from harness.cluster import DEV_IMAGE, Cluster
 from harness.commands.create import DEFAULT_FLEET, check_fleet
 from harness.commands.session import Session, Teller, hint
+from harness.commands.uninstall import DRIVER, RELEASE, uninstall
 from harness.driver import KERNEL_TREE, NAMESPACE, TREES, make_nodes, place_chart, values_of_tree, write_trees
 from harness.host import CommandError
 from harness.kernel import KERNEL_NAMESPACE, start_fake_kernel, stop_fake_kernel
 from harness.state import Installation
 
-_DRIVER, _CLASS, _RELEASE = "gpu.amd.com", "gpu.amd.com", "driver"
+_CLASS = "gpu.amd.com"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class Wanted:
 
 
 def install(session: Session, teller: Teller, wanted: Wanted) -> None:
-    """Installs the driver, or brings the one that is there to these values; a first one that fails is taken away.
+    """Installs the driver, or brings the one that is there to these values; what fails is taken back.
 
     Raises:
         UsageError: an image is missing, a file is, or something else's driver is there.
@@ -61,21 +61,41 @@ def install(session: Session, teller: Teller, wanted: Wanted) -> None:
     now = Installation(fleet=fleet, kernel=wanted.kernel, namespaces=made, image=image, done=False)
     # Whatever happens from here on, `delete` knows what to take away.
     session.place.write(replace(session.state, installation=now))
+    revision = _revision(cluster)
     try:
         _install(session, teller, wanted, now)
     except BaseException as error:
-        if before is None:
-            teller.step("failed; taking away what was installed")
-            why = _explain(cluster) if isinstance(error, CommandError) else ""
-            uninstall(cluster, now, teller)
-            session.place.write(session.state)
+        why = _explain(cluster) if isinstance(error, CommandError) else ""
+        _take_back(session, teller, now, revision)
+        if why:
             raise CommandError(f"{error}{why}") from error
-        session.place.write(replace(session.state, installation=replace(before, namespaces=made)))
         raise
     if before is not None and before.kernel and not wanted.kernel:
         stop_fake_kernel(cluster)
     session.place.write(replace(session.state, installation=replace(now, done=True)))
     _say_next(session, teller, now)
+
+
+def _revision(cluster: Cluster) -> int:
+    """The number of the release's last change; 0 if there is none."""
+    listed = cluster.helm("list", "--namespace", NAMESPACE, "--all", "--filter", f"^{RELEASE}$", "-o", "json")
+    return max((int(each["revision"]) for each in json.loads(listed)), default=0)
+
+
+def _take_back(session: Session, teller: Teller, now: Installation, revision: int) -> None:
+    """After a failure: what was there before, which is the release of that revision or nothing."""
+    before, cluster = session.state.installation, session.cluster
+    if before is None:
+        teller.step("failed; taking away what was installed")
+        uninstall(cluster, now, teller)
+        session.place.write(session.state)
+        return
+    if _revision(cluster) != revision:
+        teller.step("failed; taking the change back")
+        cluster.helm("rollback", RELEASE, str(revision), "--namespace", NAMESPACE, timeout=150)
+        cluster.wait_rolled_out(NAMESPACE)
+    kernel = before.kernel or now.kernel
+    session.place.write(replace(session.state, installation=replace(before, namespaces=now.namespaces, kernel=kernel)))
 
 
 def _choose_fleet(session: Session, wanted: Wanted) -> str:
@@ -145,7 +165,7 @@ def _install(session: Session, teller: Teller, wanted: Wanted, now: Installation
         teller.step(f"fake GPUs {now.fleet} in {TREES}/{now.fleet} of the node")
         write_trees(session.place.folder, read_fleet(now.fleet))
         make_nodes(cluster, read_fleet(now.fleet))
-    teller.step(f"chart, as release {_RELEASE} in namespace {NAMESPACE}, with image {now.image}")
+    teller.step(f"chart, as release {RELEASE} in namespace {NAMESPACE}, with image {now.image}")
     values = _values(now)
     pairs = [part for name, value in values.items() for part in ("--set", f"{name}={value}")]
     sets = [part for value in wanted.sets for part in ("--set", value)]
@@ -153,7 +173,7 @@ def _install(session: Session, teller: Teller, wanted: Wanted, now: Installation
     chart = str(place_chart(cluster))
     # Files first: to helm the last --set wins, over every file.
     options = ("--namespace", NAMESPACE, "--create-namespace", *files, *pairs, *sets)
-    cluster.helm("upgrade", "--install", _RELEASE, chart, *options, timeout=150)
+    cluster.helm("upgrade", "--install", RELEASE, chart, *options, timeout=150)
     teller.step("waiting until its pods are ready: their slices are on the API server then")
     cluster.wait_rolled_out(NAMESPACE)
 
@@ -199,47 +219,9 @@ def _explain(cluster: Cluster) -> str:
     return "".join(lines)
 
 
-def uninstall(cluster: Cluster, installation: Installation, teller: Teller) -> None:
-    """Takes away what `install` made, whatever of it is there, and nothing else."""
-    teller.step("the driver's release")
-    cluster.helm("uninstall", _RELEASE, "--namespace", NAMESPACE, "--ignore-not-found", "--wait", timeout=90)
-    # The kubelets do that too, 30 s after the plugin has gone.
-    cluster.kubectl("delete", "resourceslices", f"--field-selector=spec.driver={_DRIVER}")
-    if installation.kernel:
-        teller.step("the fake kernel")
-        if cluster.get("namespaces", name=KERNEL_NAMESPACE):
-            cluster.kubectl("delete", "daemonset", "fakegpu", "-n", KERNEL_NAMESPACE, "--ignore-not-found", "--wait")
-    for name in installation.namespaces:
-        teller.step(f"namespace {name}")
-        wait = ("--ignore-not-found", "--wait", "--timeout=60s")
-        cluster.kubectl("delete", "namespace", name, *wait, timeout=90)
-    for path in (cluster.host.work / "chart", *cluster.host.work.glob("values-*.yaml")):
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-
-
-def users_of_driver(cluster: Cluster) -> Sequence[str]:
-    """Namespace and name of each pod that has a claim on a device of the driver."""
-    found = set[str]()
-    for claim in json.loads(cluster.kubectl("get", "resourceclaims", "-A", "-o", "json"))["items"]:
-        found |= _holders(claim)
-    return sorted(found)
-
-
-def _holders(claim: Mapping[str, Any]) -> set[str]:
-    status = claim.get("status", {})
-    results = status.get("allocation", {}).get("devices", {}).get("results", [])
-    if not any(result["driver"] == _DRIVER for result in results):
-        return set()
-    namespace = claim["metadata"]["namespace"]
-    return {f"{namespace}/{user['name']}" for user in status.get("reservedFor", []) if user["resource"] == "pods"}
-
-
 def installed_values(cluster: Cluster) -> Mapping[str, str]:
     """The values that were given to the chart, by path, as `--set` takes them."""
-    found = json.loads(cluster.helm("get", "values", _RELEASE, "--namespace", NAMESPACE, "-o", "json"))
+    found = json.loads(cluster.helm("get", "values", RELEASE, "--namespace", NAMESPACE, "-o", "json"))
     return dict(_flat(found or {}, ""))
 
 
@@ -259,7 +241,7 @@ def _say_next(session: Session, teller: Teller, now: Installation) -> None:
     teller.say()
     devices: dict[str, int] = {}
     for item in session.cluster.get("resourceslices"):
-        if item["spec"]["driver"] == _DRIVER:
+        if item["spec"]["driver"] == DRIVER:
             node = item["spec"].get("nodeName", "?")
             devices[node] = devices.get(node, 0) + len(item["spec"].get("devices", []))
     for node, count in sorted(devices.items()):

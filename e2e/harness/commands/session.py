@@ -1,7 +1,6 @@
 """What every command begins with: the cluster of a name as it was kept, or what to do first."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from amdgpu_dra.api.errors import UsageError
@@ -49,13 +48,19 @@ class Session:
         return self.state.name
 
 
+def no_cluster(place: Place, action: str) -> UsageError:
+    """There is no cluster of this name; which there are."""
+    others = [name for name in list_places() if name != place.name]
+    found = f"only {', '.join(others)}" if others else "none"
+    return UsageError(f"cluster {place.name}", expected="one that create made", found=found, action=action)
+
+
 def read_state(place: Place) -> State:
     """What `create` kept.
 
     Raises:
         UsageError: nothing, half of it, or what cannot be understood; says what to run.
     """
-    where = f"cluster {place.name}"
     try:
         state = place.read()
     except StateError as error:
@@ -66,16 +71,10 @@ def read_state(place: Place) -> State:
             action=f"take away what is left: {hint('delete', place.name)}",
         ) from error
     if state is None:
-        others = [name for name in list_places() if name != place.name]
-        raise UsageError(
-            where,
-            expected="one that create made",
-            found=f"only {', '.join(others)}" if others else "none",
-            action=f"make it: {hint('create', place.name)}",
-        )
+        raise no_cluster(place, f"make it: {hint('create', place.name)}")
     if not state.ready:
         raise UsageError(
-            where,
+            f"cluster {place.name}",
             expected="one that create has finished",
             found="a half made one: create was ended",
             action=f"take it away, then create it anew: {hint('delete', place.name)}",
@@ -89,6 +88,3 @@ def open_session(place: Place) -> Session:
     way = way_of(state.pieces)
     cluster = Cluster(way.attach(place.folder, state.lab), state.pieces, place.name)
     return Session(place=place, state=state, way=way, cluster=cluster)
-
-
-type Tell = Callable[[str], None]
