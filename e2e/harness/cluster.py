@@ -133,10 +133,10 @@ class Cluster:
         self.helm(*command, timeout=150)
         self.wait_rolled_out(namespace)
 
-    def wait_rolled_out(self, namespace: str) -> None:
+    def wait_rolled_out(self, namespace: str, *, seconds: int = 90) -> None:
         """Returns when the pods of each DaemonSet and Deployment are those of now, and ready."""
         sets = self.kubectl("get", "daemonsets,deployments", "-n", namespace, "-o", "name").split()
-        self.kubectl("rollout", "status", "-n", namespace, "--timeout=90s", *sets, timeout=100)
+        self.kubectl("rollout", "status", "-n", namespace, f"--timeout={seconds}s", *sets, timeout=seconds + 10)
 
     def uninstall(self, namespace: str) -> None:
         """Takes the chart away again."""

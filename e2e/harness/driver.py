@@ -91,8 +91,9 @@ def require_fleet(cluster: Cluster, fleet: str, *, kernel: bool = False) -> None
     if there is None or (there.fleet == fleet and there.kernel >= kernel):
         return
     option = "--fake " if kernel else ""
-    found = f"fake GPUs of {there.fleet}{'' if there.kernel else ' without a kernel'}" if there.fleet else "real GPUs"
-    pytest.skip(f"needs //e2e/kind:install -- {option}--fleet={fleet}; the driver that is installed has {found}")
+    lacks = " without a kernel" if kernel and not there.kernel else ""
+    found = f"fake GPUs {there.fleet}{lacks}" if there.fleet else "real GPUs"
+    pytest.skip(f"needs //e2e/kind:install -- {option}--fleet={fleet}; the driver that is installed is on {found}")
 
 
 def _require_values(cluster: Cluster, wanted: Mapping[str, str]) -> None:
