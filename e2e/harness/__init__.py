@@ -38,6 +38,7 @@ from harness.look import (
     wait_refused,
 )
 from harness.reports import Expected, Hold, judge, parse_reports
+from harness.retries import check_waits, find_races, parse_failures
 from harness.soak import Outcome, find_left_over, read_devices, run_soak
 
 __all__ = [
@@ -61,9 +62,11 @@ __all__ = [
     "allocated_devices",
     "apply_scenario",
     "chart_objects",
+    "check_waits",
     "fill_disk",
     "find_left_over",
     "find_pieces",
+    "find_races",
     "free_disk",
     "install_driver",
     "install_fake_kernel",
@@ -75,6 +78,7 @@ __all__ = [
     "make_manifest",
     "open_cluster",
     "open_server",
+    "parse_failures",
     "parse_reports",
     "pause_api",
     "pod_manifest",

@@ -15,6 +15,10 @@ from harness.host import KUBECONFIG_WAY, CommandError, Host, Pieces
 _NODE_IMAGE = "localhost/kind-node"
 # Of the plugin, as this build calls it; its Python runs the probes of scenarios.
 DEV_IMAGE = "localhost/amdgpu-dra/kubelet-plugin:dev"
+_OURS = "app.kubernetes.io/name=k8s-gpu-dra-driver"
+# The kubelet keeps the log of a pod's last container alone; copies that are made in time stay.
+KEPT_LOGS = "/var/log/kept"
+KEEP_LOGS = f"mkdir -p {KEPT_LOGS} && cp -r /var/log/pods/amd-gpu_* {KEPT_LOGS}"
 # For our own node: its first process writes the CNI configuration, and it has no CoreDNS.
 _NETWORKING = {"disableDefaultCNI": True, "kubeProxyMode": "nftables"}
 _SKIP = "kind: InitConfiguration\nskipPhases: [preflight, addon/coredns]\n"
@@ -217,25 +221,25 @@ class Cluster:
             "slices.yaml": ("get", "resourceslices", "-o", "yaml"),
             "events.txt": ("get", "events", "-A", "--sort-by=.lastTimestamp"),
             "describe.txt": ("describe", "pods", "-A"),
-            "plugin.txt": (
-                "logs",
-                "-n",
-                "amd-gpu",
-                "--all-containers",
-                "-l",
-                "app.kubernetes.io/name=k8s-gpu-dra-driver",
-            ),
+            "plugin-now.txt": ("logs", "-n", "amd-gpu", "--all-containers", "-l", _OURS),
         }
         for name, command in commands.items():
             try:
                 (out / name).write_text(self.kubectl(*command))
             except CommandError as error:
                 (out / name).write_text(str(error))
-        for log in ("kubelet", "containerd"):
+        if not self.has_nodes:
+            return
+        logs = {
+            "plugin.txt": f"{KEEP_LOGS}; cd {KEPT_LOGS} && find . -name '*.log' | sort | xargs tail -n +1",
+            "kubelet.log": "cat /var/log/kubelet.log",
+            "containerd.log": "cat /var/log/containerd.log",
+        }
+        for name, script in logs.items():
             try:
-                (out / f"{log}.log").write_text(self.in_node("tail", "-n", "2000", f"/var/log/{log}.log"))
+                (out / name).write_text(self.in_node("sh", "-c", script))
             except CommandError as error:
-                (out / f"{log}.log").write_text(str(error))
+                (out / name).write_text(str(error))
 
     def delete(self) -> None:
         """Takes the cluster away."""

@@ -40,7 +40,7 @@ def open_cluster(
     Args:
         fleets: names of bundled fleets.
         images: archives of this build.
-        failed: whether the logs shall be kept.
+        failed: whether the logs shall be kept, as they are after an error in here.
         for_faults: the plugin's folder is a small disk of its own, and killed containers come back at once.
     """
     pieces = find_pieces()
@@ -50,7 +50,7 @@ def open_cluster(
         for fleet in fleets:
             write_trees(work, read_fleet(fleet))
         host = way_of(pieces).start(work, kept=False)
-        cluster = Cluster(host, pieces)
+        cluster, done = Cluster(host, pieces), False
         try:
             cluster.create(_fault_setting(host) if for_faults else Setting(mounts={TREES: work / "trees"}))
             for fleet in fleets:
@@ -58,12 +58,15 @@ def open_cluster(
             for image in images:
                 load_image(cluster, Path(image).resolve())
             yield cluster
-            if not failed():
-                cluster.delete()
+            done = not failed()
         finally:
-            if failed() or "CI_KEEP_LOGS" in os.environ:
-                cluster.keep_logs(logs_folder(base))
-            host.stop()
+            try:
+                if not done or "CI_KEEP_LOGS" in os.environ:
+                    cluster.keep_logs(logs_folder(base))
+                if done:
+                    cluster.delete()
+            finally:
+                host.stop()
 
 
 def _fault_setting(host: Host) -> Setting:
