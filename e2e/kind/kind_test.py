@@ -175,7 +175,7 @@ def test_a_create_that_is_interrupted_leaves_nothing(pieces: Pieces) -> None:
             {
                 "clusters": [{"name": "a", "cluster": {"server": "https://127.0.0.1:1"}}],
                 "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
-                "users": [{"name": "a", "user": {}}],
+                "users": [{"name": "a", "user": {"token": "t"}}],
                 "current-context": "a",
             },
             "127.0.0.1:1 was refused",
