@@ -133,7 +133,7 @@ def _make(place: Place, way: Way, state: State, teller: Teller) -> Found:
 def look_at(cluster: Cluster) -> Found:
     """What the cluster is. Raises UsageError if its API server does not answer."""
     try:
-        version = json.loads(cluster.kubectl("version", "-o", "json", "--request-timeout=10s", timeout=30))
+        version = json.loads(cluster.kubectl("get", "--raw", "/version", "--request-timeout=10s", timeout=30))
         nodes = cluster.get("nodes")
         versions = cluster.kubectl("api-versions").split()
         view = json.loads(cluster.kubectl("config", "view", "-o", "json"))
@@ -147,7 +147,7 @@ def look_at(cluster: Cluster) -> Found:
     conditions = [{item["type"]: item["status"] for item in node["status"].get("conditions", [])} for node in nodes]
     return Found(
         server=view["clusters"][0]["cluster"]["server"],
-        version=version["serverVersion"]["gitVersion"],
+        version=version["gitVersion"],
         nodes=[node["metadata"]["name"] for node in nodes],
         ready=sum(each.get("Ready") == "True" for each in conditions),
         served=[each.removeprefix(f"{_GROUP}/") for each in versions if each.startswith(f"{_GROUP}/")],
