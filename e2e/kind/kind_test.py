@@ -43,7 +43,7 @@ def _run(*command: str, status: int = 0, before: Sequence[str] = (), **environme
 
 
 def _left(pieces: Pieces) -> list[str]:
-    """All that is there of the clusters of this file: cgroups, processes, mounts and folders."""
+    """All that is there of the clusters of this file: cgroups, processes, mounts, folders, and nodes of Docker."""
     cgroup = lab_name(FOLDER)
     found = [str(path) for path in Path("/sys/fs/cgroup").glob(f"*/{cgroup}*")]
     for path in Path("/proc").glob("[0-9]*/cgroup"):
@@ -52,6 +52,9 @@ def _left(pieces: Pieces) -> list[str]:
         except OSError:
             continue
     found += [line for line in Path("/proc/mounts").read_text().splitlines() if NAME in line]
+    if pieces.provider == "docker":
+        label = f"label=io.x-k8s.kind.cluster={NAME}"
+        found += subprocess.check_output(("docker", "ps", "--all", "--quiet", "--filter", label), text=True).split()
     inside = Path(pieces.host) / FOLDER.relative_to("/") if pieces.host else FOLDER
     found += [str(path) for path in (FOLDER, FOLDER.with_name(OTHER), inside) if path.exists()]
     return found
