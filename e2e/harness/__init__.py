@@ -1,8 +1,9 @@
 """A real Kubernetes cluster for tests: where it runs, the driver in it, how its state is read, loads and faults."""
 
 from harness.apiserver import Answer, Server, chart_objects, open_server
-from harness.cluster import Cluster
+from harness.cluster import Cluster, Installed
 from harness.driver import (
+    KERNEL_TREE,
     NAMESPACE,
     PLUGIN_FOLDER,
     TREES,
@@ -10,6 +11,7 @@ from harness.driver import (
     load_image,
     logs_folder,
     remove_driver,
+    require_fleet,
     rollback_driver,
     run_chart_test,
     upgrade_driver,
@@ -23,9 +25,9 @@ from harness.faults import (
     pause_api,
     resume_api,
 )
-from harness.host import CommandError, Host, Pieces, find_pieces, make_host
-from harness.kernel import KERNEL_TREE, install_fake_kernel, remove_fake_kernel, tell_fake_kernel, wait_fake_kernel
-from harness.lab import open_cluster
+from harness.host import CommandError, Host, Pieces, find_pieces
+from harness.kernel import install_fake_kernel, remove_fake_kernel, tell_fake_kernel, wait_fake_kernel
+from harness.lab import GIVEN, open_cluster
 from harness.load import Entry, make_manifest, prepare_load, read_reports
 from harness.look import (
     allocated_devices,
@@ -40,6 +42,7 @@ from harness.retries import check_waits, find_races, parse_failures
 from harness.soak import Outcome, find_left_over, read_devices, run_soak
 
 __all__ = [
+    "GIVEN",
     "KERNEL_TREE",
     "NAMESPACE",
     "PLUGIN",
@@ -52,6 +55,7 @@ __all__ = [
     "Expected",
     "Hold",
     "Host",
+    "Installed",
     "Outcome",
     "Pieces",
     "Server",
@@ -71,7 +75,6 @@ __all__ = [
     "kill_plugin",
     "load_image",
     "logs_folder",
-    "make_host",
     "make_manifest",
     "open_cluster",
     "open_server",
@@ -86,6 +89,7 @@ __all__ = [
     "remove_driver",
     "remove_fake_kernel",
     "render_minors",
+    "require_fleet",
     "resume_api",
     "rollback_driver",
     "run_chart_test",

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.host import CommandError, Host, Pieces
+from harness.host import KUBECONFIG_WAY, CommandError, Host, Pieces
 
 _NODE_IMAGE = "localhost/kind-node"
-_NODE = "kind-control-plane"
+# Of the plugin, as this build calls it; its Python runs the probes of scenarios.
+DEV_IMAGE = "localhost/amdgpu-dra/kubelet-plugin:dev"
+_OURS = "app.kubernetes.io/name=k8s-gpu-dra-driver"
 # The kubelet keeps the log of a pod's last container alone; copies that are made in time stay.
 KEPT_LOGS = "/var/log/kept"
 KEEP_LOGS = f"mkdir -p {KEPT_LOGS} && cp -r /var/log/pods/amd-gpu_* {KEPT_LOGS}"
@@ -35,12 +37,37 @@ class Setting:
     patches: tuple[str, ...] = ()
 
 
-class Cluster:
-    """One cluster; `kubectl` and the waits speak to it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """A driver that was installed before the tests.
 
-    def __init__(self, host: Host, pieces: Pieces) -> None:
-        self.host, self._pieces = host, pieces
+    Attributes:
+        fleet: of fake GPUs; empty if the nodes have their own.
+        kernel: whether a fake kernel stands in for them.
+        values: of its chart, by path.
+    """
+
+    fleet: str
+    kernel: bool
+    values: Mapping[str, str]
+
+
+class Cluster:
+    """One cluster; `kubectl` and the waits speak to it.
+
+    Attributes:
+        image: of the plugin, as the nodes get it.
+        installed: the driver that is there and stays, if it is not for the tests to install it.
+        has_nodes: whether commands can be run in its nodes and images be put into them.
+    """
+
+    def __init__(self, host: Host, pieces: Pieces, name: str = "kind") -> None:
+        self.host, self._pieces, self._name = host, pieces, name
+        self._node = f"{name}-control-plane"
         self._address = ""
+        self.image = DEV_IMAGE
+        self.installed: Installed | None = None
+        self.has_nodes = pieces.provider != KUBECONFIG_WAY
 
     def _node_image(self) -> str:
         """The node image: the published one, or ours, which podman is given first."""
@@ -60,15 +87,19 @@ class Cluster:
         )
         return image
 
-    def create(self, setting: Setting) -> None:
-        """Makes it; returns when the node is ready."""
+    def create(self, setting: Setting, tell: Callable[[str], None] = lambda _: None) -> None:
+        """Makes it; returns when the node is ready. `tell` hears of each step."""
+        tell(f"node image of Kubernetes {self._pieces.kubernetes}")
         image = self._node_image()
+        tell("kind create cluster")
         config = self.host.work / "cluster.json"
         config.write_text(json.dumps(self._config(setting)))
         self.host.run(
             self._pieces.kind,
             "create",
             "cluster",
+            "--name",
+            self._name,
             "--image",
             image,
             "--config",
@@ -97,7 +128,7 @@ class Cluster:
 
     def load(self, archive: Path) -> None:
         """Puts an image archive into the nodes."""
-        self.host.run(self._pieces.kind, "load", "image-archive", str(archive), timeout=120)
+        self.host.run(self._pieces.kind, "load", "image-archive", "--name", self._name, str(archive), timeout=120)
 
     def install(self, chart: Path, namespace: str, values: dict[str, str]) -> None:
         """Installs a chart and waits until its pods are ready: helm's own wait is content with a DaemonSet of none."""
@@ -106,10 +137,10 @@ class Cluster:
         self.helm(*command, timeout=150)
         self.wait_rolled_out(namespace)
 
-    def wait_rolled_out(self, namespace: str) -> None:
+    def wait_rolled_out(self, namespace: str, *, seconds: int = 90) -> None:
         """Returns when the pods of each DaemonSet and Deployment are those of now, and ready."""
         sets = self.kubectl("get", "daemonsets,deployments", "-n", namespace, "-o", "name").split()
-        self.kubectl("rollout", "status", "-n", namespace, "--timeout=90s", *sets, timeout=100)
+        self.kubectl("rollout", "status", "-n", namespace, f"--timeout={seconds}s", *sets, timeout=seconds + 10)
 
     def uninstall(self, namespace: str) -> None:
         """Takes the chart away again."""
@@ -125,6 +156,8 @@ class Cluster:
 
     def apply(self, manifest: str, namespace: str) -> None:
         """Applies a manifest."""
+        if self.image != DEV_IMAGE:
+            manifest = manifest.replace(DEV_IMAGE, self.image).replace("PullPolicy: Never", "PullPolicy: IfNotPresent")
         self.kubectl("apply", "--namespace", namespace, "-f", "-", text=manifest)
 
     def make_namespace(self, name: str) -> None:
@@ -164,12 +197,12 @@ class Cluster:
 
     def in_node(self, *command: str) -> str:
         """Runs a command in the node."""
-        return self.host.run(self._pieces.provider, "exec", _NODE, *command)
+        return self.host.run(self._pieces.provider, "exec", self._node, *command)
 
     def restart_node(self) -> None:
         """Ends every process of the node, wipes its /run, and starts it again; it keeps its address."""
         self._address = self._address or self._addresses()[0]
-        self.host.run(self._pieces.provider, "restart", "--time", "1", _NODE, timeout=90)
+        self.host.run(self._pieces.provider, "restart", "--time", "1", self._node, timeout=90)
         # podman gives a container another address at each start; the cluster's certificates and files name the first.
         if self._address not in self._addresses():
             self.in_node("ip", "address", "add", self._address, "dev", "eth0")
@@ -188,12 +221,15 @@ class Cluster:
             "slices.yaml": ("get", "resourceslices", "-o", "yaml"),
             "events.txt": ("get", "events", "-A", "--sort-by=.lastTimestamp"),
             "describe.txt": ("describe", "pods", "-A"),
+            "plugin-now.txt": ("logs", "-n", "amd-gpu", "--all-containers", "-l", _OURS),
         }
         for name, command in commands.items():
             try:
                 (out / name).write_text(self.kubectl(*command))
             except CommandError as error:
                 (out / name).write_text(str(error))
+        if not self.has_nodes:
+            return
         logs = {
             "plugin.txt": f"{KEEP_LOGS}; cd {KEPT_LOGS} && find . -name '*.log' | sort | xargs tail -n +1",
             "kubelet.log": "cat /var/log/kubelet.log",
@@ -207,4 +243,4 @@ class Cluster:
 
     def delete(self) -> None:
         """Takes the cluster away."""
-        self.host.run(self._pieces.kind, "delete", "cluster", timeout=60)
+        self.host.run(self._pieces.kind, "delete", "cluster", "--name", self._name, timeout=60)
