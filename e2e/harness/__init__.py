@@ -14,6 +14,7 @@ from harness.driver import (
     run_chart_test,
     upgrade_driver,
 )
+from harness.examples import apply_example, delete_example
 from harness.faults import (
     PLUGIN,
     fill_disk,
@@ -55,8 +56,10 @@ __all__ = [
     "Pieces",
     "Server",
     "allocated_devices",
+    "apply_example",
     "apply_scenario",
     "chart_objects",
+    "delete_example",
     "fill_disk",
     "find_left_over",
     "find_pieces",
