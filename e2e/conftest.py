@@ -30,5 +30,6 @@ def _namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str
     cluster.kubectl("delete", "pods,resourceclaims", "--all", "-n", name, "--wait", "--timeout=60s", timeout=90)
     cluster.kubectl("delete", "namespace", name, "--wait=false")
     assert cluster.get("resourceclaims", namespace=name) == []
-    left = cluster.in_node("find", "/var/run/cdi", "/var/lib/kubelet/plugins/gpu.amd.com/claims", "-name", "*.json")
-    assert left == ""
+    for node in cluster.nodes:
+        folders = ("/var/run/cdi", "/var/lib/kubelet/plugins/gpu.amd.com/claims")
+        assert cluster.in_node("find", *folders, "-name", "*.json", node=node) == ""

@@ -1,5 +1,6 @@
 """A real Kubernetes cluster for tests: where it runs, the driver in it, how its state is read, loads and faults."""
 
+from harness.account import Request, ask_as_plugin, find_plugin_pod, new_slice
 from harness.apiserver import Answer, Server, chart_objects, open_server
 from harness.cluster import Cluster
 from harness.driver import (
@@ -54,15 +55,18 @@ __all__ = [
     "Host",
     "Outcome",
     "Pieces",
+    "Request",
     "Server",
     "allocated_devices",
     "apply_example",
     "apply_scenario",
+    "ask_as_plugin",
     "chart_objects",
     "delete_example",
     "fill_disk",
     "find_left_over",
     "find_pieces",
+    "find_plugin_pod",
     "free_disk",
     "install_driver",
     "install_fake_kernel",
@@ -73,6 +77,7 @@ __all__ = [
     "logs_folder",
     "make_host",
     "make_manifest",
+    "new_slice",
     "open_cluster",
     "open_server",
     "parse_reports",

@@ -3,6 +3,7 @@
 Knows kind, kubectl and helm. Refuses to know what a scenario checks.
 """
 
+import itertools
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -25,10 +26,12 @@ class Setting:
 
     Attributes:
         mounts: path in the node -> folder beside the cluster.
+        workers: the same for each further node.
         patches: documents that kind merges into what it gives to kubeadm.
     """
 
     mounts: Mapping[str, Path]
+    workers: tuple[Mapping[str, Path], ...] = ()
     patches: tuple[str, ...] = ()
 
 
@@ -38,6 +41,7 @@ class Cluster:
     def __init__(self, host: Host, pieces: Pieces) -> None:
         self.host, self._pieces = host, pieces
         self._address = ""
+        self.nodes: tuple[str, ...] = (_NODE,)
 
     def _node_image(self) -> str:
         """The node image: the published one, or ours, which podman is given first."""
@@ -77,14 +81,18 @@ class Cluster:
         self.wait(
             "the ServiceAccount default", lambda: bool(self.get("serviceaccounts", namespace="default", name="default"))
         )
+        if setting.workers:
+            self.nodes = tuple(sorted(node["metadata"]["name"] for node in self.get("nodes")))
+            # Beside workers kind leaves it on the node of the control plane, where pods shall run here too.
+            self.kubectl("taint", "nodes", _NODE, "node-role.kubernetes.io/control-plane-")
 
     def _config(self, setting: Setting) -> dict[str, Any]:
         """The configuration that kind is given."""
-        mounts = [{"hostPath": str(source), "containerPath": target} for target, source in setting.mounts.items()]
+        nodes = [("control-plane", setting.mounts), *(("worker", mounts) for mounts in setting.workers)]
         found: dict[str, Any] = {
             "kind": "Cluster",
             "apiVersion": "kind.x-k8s.io/v1alpha4",
-            "nodes": [{"role": "control-plane", "extraMounts": mounts}],
+            "nodes": [{"role": role, "extraMounts": _mounts(mounts)} for role, mounts in nodes],
             "kubeadmConfigPatches": list(setting.patches),
         }
         if self._pieces.provider == "podman":
@@ -159,9 +167,9 @@ class Cluster:
 
         return self.wait(f"pod {pod} to be {' or '.join(phases)}", look, seconds=seconds)
 
-    def in_node(self, *command: str) -> str:
-        """Runs a command in the node."""
-        return self.host.run(self._pieces.provider, "exec", _NODE, *command)
+    def in_node(self, *command: str, node: str = _NODE) -> str:
+        """Runs a command in a node, by default in that of the control plane."""
+        return self.host.run(self._pieces.provider, "exec", node, *command)
 
     def restart_node(self) -> None:
         """Ends every process of the node, wipes its /run, and starts it again; it keeps its address."""
@@ -199,12 +207,18 @@ class Cluster:
                 (out / name).write_text(self.kubectl(*command))
             except CommandError as error:
                 (out / name).write_text(str(error))
-        for log in ("kubelet", "containerd"):
+        for node, log in itertools.product(self.nodes, ("kubelet", "containerd")):
             try:
-                (out / f"{log}.log").write_text(self.in_node("tail", "-n", "2000", f"/var/log/{log}.log"))
+                text = self.in_node("tail", "-n", "2000", f"/var/log/{log}.log", node=node)
             except CommandError as error:
-                (out / f"{log}.log").write_text(str(error))
+                text = str(error)
+            (out / f"{node}.{log}.log").write_text(text)
 
     def delete(self) -> None:
         """Takes the cluster away."""
         self.host.run(self._pieces.kind, "delete", "cluster", timeout=60)
+
+
+def _mounts(mounts: Mapping[str, Path]) -> list[dict[str, str]]:
+    """As kind writes them."""
+    return [{"hostPath": str(source), "containerPath": target} for target, source in mounts.items()]

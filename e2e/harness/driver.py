@@ -60,10 +60,11 @@ def run_chart_test(cluster: Cluster) -> None:
 
 
 def remove_driver(cluster: Cluster) -> None:
-    """Takes the chart away; nothing of it may be left on the node."""
+    """Takes the chart away; nothing of it may be left on the nodes."""
     cluster.uninstall(NAMESPACE)
-    left = cluster.in_node("find", "/var/run/cdi", "-name", "*amd*")
-    assert left == "", left
+    for node in cluster.nodes:
+        left = cluster.in_node("find", "/var/run/cdi", "-name", "*amd*", node=node)
+        assert left == "", left
     # The kubelet does that too, 30 s after the plugin has gone; the next installation starts with a clean table.
     cluster.kubectl("delete", "resourceslices", "--all")
 
