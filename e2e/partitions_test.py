@@ -140,6 +140,7 @@ def test_monitors_beside_working_claims(cluster: Cluster, namespace: str, pods: 
     assert pods.minors("halves") == [_first_minor(6), _first_minor(6) + 1]
 
 
+@pytest.mark.usefixtures("node_access")
 def test_the_driver_outlives_its_kernel(cluster: Cluster, pods: Pods) -> None:
     """With the fake kernel killed the slices stay; once it is mounted anew claims are prepared again."""
     before = [item["metadata"]["uid"] for item in cluster.get("resourceslices")]

@@ -7,6 +7,7 @@ PACKAGES = [
     "//charts",
     "//docs",
     "//e2e",
+    "//e2e/kind",
     "//images/base",
     "//images/fakegpu",
     "//images/kubelet_plugin",

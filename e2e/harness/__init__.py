@@ -2,8 +2,9 @@
 
 from harness.account import Request, ask_as_plugin, find_plugin_pod, new_slice
 from harness.apiserver import Answer, Server, chart_objects, open_server
-from harness.cluster import Cluster
+from harness.cluster import Cluster, Installed
 from harness.driver import (
+    KERNEL_TREE,
     NAMESPACE,
     PLUGIN_FOLDER,
     TREES,
@@ -11,6 +12,7 @@ from harness.driver import (
     load_image,
     logs_folder,
     remove_driver,
+    require_fleet,
     rollback_driver,
     run_chart_test,
     upgrade_driver,
@@ -25,9 +27,9 @@ from harness.faults import (
     pause_api,
     resume_api,
 )
-from harness.host import CommandError, Host, Pieces, find_pieces, make_host
-from harness.kernel import KERNEL_TREE, install_fake_kernel, remove_fake_kernel, tell_fake_kernel, wait_fake_kernel
-from harness.lab import open_cluster
+from harness.host import CommandError, Host, Pieces, find_pieces
+from harness.kernel import install_fake_kernel, remove_fake_kernel, tell_fake_kernel, wait_fake_kernel
+from harness.lab import GIVEN, open_cluster
 from harness.load import Entry, make_manifest, prepare_load, read_reports
 from harness.look import (
     allocated_devices,
@@ -41,6 +43,7 @@ from harness.reports import Expected, Hold, judge, parse_reports
 from harness.soak import Outcome, find_left_over, read_devices, run_soak
 
 __all__ = [
+    "GIVEN",
     "KERNEL_TREE",
     "NAMESPACE",
     "PLUGIN",
@@ -53,6 +56,7 @@ __all__ = [
     "Expected",
     "Hold",
     "Host",
+    "Installed",
     "Outcome",
     "Pieces",
     "Request",
@@ -75,7 +79,6 @@ __all__ = [
     "kill_plugin",
     "load_image",
     "logs_folder",
-    "make_host",
     "make_manifest",
     "new_slice",
     "open_cluster",
@@ -90,6 +93,7 @@ __all__ = [
     "remove_driver",
     "remove_fake_kernel",
     "render_minors",
+    "require_fleet",
     "resume_api",
     "rollback_driver",
     "run_chart_test",

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.host import CommandError, Host, Pieces
+from harness.host import KUBECONFIG_WAY, CommandError, Host, Pieces
 
 _NODE_IMAGE = "localhost/kind-node"
-_NODE = "kind-control-plane"
+# Of the plugin, as this build calls it; its Python runs the probes of scenarios.
+DEV_IMAGE = "localhost/amdgpu-dra/kubelet-plugin:dev"
 # For our own node: its first process writes the CNI configuration, and it has no CoreDNS.
 _NETWORKING = {"disableDefaultCNI": True, "kubeProxyMode": "nftables"}
 _SKIP = "kind: InitConfiguration\nskipPhases: [preflight, addon/coredns]\n"
@@ -35,13 +36,39 @@ class Setting:
     patches: tuple[str, ...] = ()
 
 
-class Cluster:
-    """One cluster; `kubectl` and the waits speak to it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """A driver that was installed before the tests.
 
-    def __init__(self, host: Host, pieces: Pieces) -> None:
-        self.host, self._pieces = host, pieces
+    Attributes:
+        fleet: of fake GPUs; empty if the nodes have their own.
+        kernel: whether a fake kernel stands in for them.
+        values: of its chart, by path.
+    """
+
+    fleet: str
+    kernel: bool
+    values: Mapping[str, str]
+
+
+class Cluster:
+    """One cluster; `kubectl` and the waits speak to it.
+
+    Attributes:
+        nodes: their names, that of the control plane first; this one alone until `create` has made more.
+        image: of the plugin, as the nodes get it.
+        installed: the driver that is there and stays, if it is not for the tests to install it.
+        has_nodes: whether commands can be run in its nodes and images be put into them.
+    """
+
+    def __init__(self, host: Host, pieces: Pieces, name: str = "kind") -> None:
+        self.host, self._pieces, self._name = host, pieces, name
+        self._node = f"{name}-control-plane"
         self._address = ""
-        self.nodes: tuple[str, ...] = (_NODE,)
+        self.nodes: tuple[str, ...] = (self._node,)
+        self.image = DEV_IMAGE
+        self.installed: Installed | None = None
+        self.has_nodes = pieces.provider != KUBECONFIG_WAY
 
     def _node_image(self) -> str:
         """The node image: the published one, or ours, which podman is given first."""
@@ -61,15 +88,19 @@ class Cluster:
         )
         return image
 
-    def create(self, setting: Setting) -> None:
-        """Makes it; returns when the node is ready."""
+    def create(self, setting: Setting, tell: Callable[[str], None] = lambda _: None) -> None:
+        """Makes it; returns when the node is ready. `tell` hears of each step."""
+        tell(f"node image of Kubernetes {self._pieces.kubernetes}")
         image = self._node_image()
+        tell("kind create cluster")
         config = self.host.work / "cluster.json"
         config.write_text(json.dumps(self._config(setting)))
         self.host.run(
             self._pieces.kind,
             "create",
             "cluster",
+            "--name",
+            self._name,
             "--image",
             image,
             "--config",
@@ -84,7 +115,7 @@ class Cluster:
         if setting.workers:
             self.nodes = tuple(sorted(node["metadata"]["name"] for node in self.get("nodes")))
             # Beside workers kind leaves it on the node of the control plane, where pods shall run here too.
-            self.kubectl("taint", "nodes", _NODE, "node-role.kubernetes.io/control-plane-")
+            self.kubectl("taint", "nodes", self._node, "node-role.kubernetes.io/control-plane-")
 
     def _config(self, setting: Setting) -> dict[str, Any]:
         """The configuration that kind is given."""
@@ -102,7 +133,7 @@ class Cluster:
 
     def load(self, archive: Path) -> None:
         """Puts an image archive into the nodes."""
-        self.host.run(self._pieces.kind, "load", "image-archive", str(archive), timeout=120)
+        self.host.run(self._pieces.kind, "load", "image-archive", "--name", self._name, str(archive), timeout=120)
 
     def install(self, chart: Path, namespace: str, values: dict[str, str]) -> None:
         """Installs a chart and waits until its pods are ready: helm's own wait is content with a DaemonSet of none."""
@@ -130,6 +161,8 @@ class Cluster:
 
     def apply(self, manifest: str, namespace: str) -> None:
         """Applies a manifest."""
+        if self.image != DEV_IMAGE:
+            manifest = manifest.replace(DEV_IMAGE, self.image).replace("PullPolicy: Never", "PullPolicy: IfNotPresent")
         self.kubectl("apply", "--namespace", namespace, "-f", "-", text=manifest)
 
     def make_namespace(self, name: str) -> None:
@@ -167,14 +200,14 @@ class Cluster:
 
         return self.wait(f"pod {pod} to be {' or '.join(phases)}", look, seconds=seconds)
 
-    def in_node(self, *command: str, node: str = _NODE) -> str:
+    def in_node(self, *command: str, node: str = "") -> str:
         """Runs a command in a node, by default in that of the control plane."""
-        return self.host.run(self._pieces.provider, "exec", node, *command)
+        return self.host.run(self._pieces.provider, "exec", node or self._node, *command)
 
     def restart_node(self) -> None:
         """Ends every process of the node, wipes its /run, and starts it again; it keeps its address."""
         self._address = self._address or self._addresses()[0]
-        self.host.run(self._pieces.provider, "restart", "--time", "1", _NODE, timeout=90)
+        self.host.run(self._pieces.provider, "restart", "--time", "1", self._node, timeout=90)
         # podman gives a container another address at each start; the cluster's certificates and files name the first.
         if self._address not in self._addresses():
             self.in_node("ip", "address", "add", self._address, "dev", "eth0")
@@ -216,7 +249,7 @@ class Cluster:
 
     def delete(self) -> None:
         """Takes the cluster away."""
-        self.host.run(self._pieces.kind, "delete", "cluster", timeout=60)
+        self.host.run(self._pieces.kind, "delete", "cluster", "--name", self._name, timeout=60)
 
 
 def _mounts(mounts: Mapping[str, Path]) -> list[dict[str, str]]:

@@ -6,11 +6,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from amdgpu_dra.core.fakegpu import render
-from amdgpu_dra.edge.faketree import read_fleet, write_tree
+import pytest
+
+from amdgpu_dra.edge.faketree import read_fleet
 from harness.cluster import Cluster, Setting
-from harness.driver import PLUGIN_FOLDER, TREES, load_image, logs_folder
-from harness.host import Host, find_pieces, make_host
+from harness.driver import PLUGIN_FOLDER, TREES, load_image, logs_folder, make_nodes, write_trees
+from harness.host import Host, cache_folder, find_pieces
+from harness.ways import way_of
+
+# A cluster that pytest was started for; its scenarios make none of their own.
+GIVEN = pytest.StashKey[Cluster]()
 
 # What faults need: a container that was killed is started again after one second and not after minutes, so that the
 # plugin can be killed often; and components of a control plane of one do not wait for leases of their predecessors.
@@ -50,16 +55,18 @@ def open_cluster(
         node_each: a node for each fleet, with its tree at TREES itself; every version of resource.k8s.io is served.
     """
     pieces = find_pieces()
-    base = Path(os.environ["AMDGPU_DRA_CACHE"]) / "e2e"
+    base = cache_folder() / "e2e"
     with tempfile.TemporaryDirectory(prefix="run-", dir=base, ignore_cleanup_errors=True) as folder:
         work = Path(folder)
         for fleet in fleets:
-            (work / "trees" / fleet).mkdir(parents=True)
-            write_tree(render(read_fleet(fleet)), work / "trees" / fleet, nodes=True)
-        host = make_host(pieces, work)
+            write_trees(work, read_fleet(fleet))
+        host = way_of(pieces).start(work, kept=False)
         cluster = Cluster(host, pieces)
         try:
             cluster.create(_fault_setting(host) if for_faults else _setting(work / "trees", fleets, node_each))
+            for number, fleet in enumerate(fleets):
+                place = (TREES, cluster.nodes[number]) if node_each else ("", "")
+                make_nodes(cluster, read_fleet(fleet), place[0], node=place[1])
             for image in images:
                 load_image(cluster, Path(image).resolve())
             yield cluster

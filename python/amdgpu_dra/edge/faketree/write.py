@@ -80,7 +80,7 @@ def write_nodes(tree: TreeText, dev: Path, *, real: bool) -> None:
     """Brings a folder of device nodes to what the tree states; nodes that stay are not touched."""
     if not real:
         (dev / FAKE_MARKER).write_text("Ordinary files stand here in place of device nodes.\n")
-    wanted = {dev / node.path: node for node in _nodes(tree)}
+    wanted = {dev / node.path: node for node in list_nodes(tree)}
     for path in [dev / "kfd", *(dev / "dri").glob("*")]:
         if path not in wanted:
             path.unlink(missing_ok=True)
@@ -95,7 +95,8 @@ def write_nodes(tree: TreeText, dev: Path, *, real: bool) -> None:
             path.touch()
 
 
-def _nodes(tree: TreeText) -> list[DeviceNode]:
+def list_nodes(tree: TreeText) -> list[DeviceNode]:
+    """The device nodes that the tree gives numbers to."""
     inventory = parse(tree)
     found = [inventory.kfd] if inventory.kfd is not None else []
     for name in sorted(tree.children(paths.DRM)):
