@@ -131,25 +131,17 @@ def test_pairs(cluster: Cluster, namespace: str, node: Devices, example: str, at
 
 
 @on_mixed
-def test_partitions_of_one_gpu(cluster: Cluster, namespace: str, node: Devices) -> None:
-    """Four partitions, all cut from one GPU."""
-    apply_example(cluster, namespace, "partitions-of-one-gpu")
+@pytest.mark.parametrize(
+    ("example", "count", "gpus"), [("partitions-of-one-gpu", 4, 1), ("partitions-of-different-gpus", 2, 2)]
+)
+def test_partitions(cluster: Cluster, namespace: str, node: Devices, example: str, count: int, gpus: int) -> None:
+    """All partitions are cut from one GPU; or each from another, although the first GPU has eight that are free."""
+    apply_example(cluster, namespace, example)
 
-    _check_nodes(read_report(cluster, namespace, "partitions-of-one-gpu"), 4)
+    _check_nodes(read_report(cluster, namespace, example), count)
     got = [node[name] for name in _got(cluster, namespace)]
-    assert [device["type"] for device in got] == ["amdgpu-partition"] * 4
-    assert len({device["parentPciBusID"] for device in got}) == 1
-
-
-@on_mixed
-def test_partitions_of_different_gpus(cluster: Cluster, namespace: str, node: Devices) -> None:
-    """Two partitions, each of a GPU of its own, although the first GPU has eight that are free."""
-    apply_example(cluster, namespace, "partitions-of-different-gpus")
-
-    _check_nodes(read_report(cluster, namespace, "partitions-of-different-gpus"), 2)
-    got = [node[name] for name in _got(cluster, namespace)]
-    assert [device["type"] for device in got] == ["amdgpu-partition"] * 2
-    assert len({device["parentPciBusID"] for device in got}) == 2
+    assert [device["type"] for device in got] == ["amdgpu-partition"] * count
+    assert len({device["parentPciBusID"] for device in got}) == gpus
 
 
 @on_mixed
@@ -169,6 +161,7 @@ def test_partition_else_whole_gpu(cluster: Cluster, namespace: str, node: Device
 
 
 @on_dynamic
+@pytest.mark.usefixtures("node_access")
 def test_dynamic_partition(cluster: Cluster, namespace: str, node: Devices) -> None:
     """The pod has one of two halves of a GPU that was whole until then."""
     apply_example(cluster, namespace, "dynamic-partition")
