@@ -105,6 +105,9 @@ def test_the_node_pulls_by_digest_and_the_plugin_serves(cluster: Cluster, namesp
     events = cluster.get("events", namespace=NAMESPACE)
     assert any(each["reason"] == "Pulled" and digest in each["message"] for each in events)
 
+    log = cluster.kubectl("logs", "-n", NAMESPACE, pod["metadata"]["name"])
+    assert f"version {VERSION}" in log
+
     apply_scenario(cluster, namespace, "one-gpu")
     assert read_report(cluster, namespace, "one-gpu")["made"]
 

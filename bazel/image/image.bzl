@@ -87,8 +87,15 @@ def python_image(program, module, command, title, repository, tars = [], env = {
         name = "index_test",
         size = "medium",
         srcs = ["//images/testing:index_test.py"],
-        data = [":index"],
-        env = {"INDEX": "$(rootpath :index)"},
+        data = [
+            ":index",
+            "//images/emulator:emulator",
+        ],
+        env = {
+            "COMMAND": command,
+            "EMULATOR": "$(rootpath //images/emulator:emulator)",
+            "INDEX": "$(rootpath :index)",
+        },
         deps = ["//images/testing:layout"],
     )
     oci_load(

@@ -1,8 +1,8 @@
-"""The judge of reports: it finds what it is there to find."""
+"""The judges of reports and waits: they find what they are there to find."""
 
 from collections.abc import Sequence
 
-from harness import Expected, Hold, judge, parse_reports
+from harness import Expected, Hold, check_waits, find_races, judge, parse_failures, parse_reports
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -76,3 +76,32 @@ def test_a_gpu_of_two_pods_at_once_is_found(holds: list[Hold], data: st.DataObje
     found = _judged([*holds, _hold("intruder", "128", moment, moment)])
 
     assert any("intruder" in text and "held by" in text for text in found)
+
+
+def test_a_prepare_that_failed_is_read_from_the_kubelets_log() -> None:
+    """Each of the namespace's counts, with why, however its text is quoted; nothing else does."""
+    start = 'E1125 17:14:22.902813    4640 kuberuntime_manager.go:1727] "Failed to prepare dynamic resources" '
+    failures = parse_failures(
+        [
+            start + r'err="connection error: desc = \"error reading server preface\"" pod="soak/a"',
+            start + 'err="resourceclaims \'b\' is forbidden: no relationship found between node" pod="soak/b"',
+            start + 'err="not registered" pod="soak/a"',
+            start + 'err="not registered" pod="other/c"',
+            'I1125 17:14:22.902813    4640 server.go:177] "Pod update broadcasted" pod="soak/d"',
+        ],
+        "soak",
+    )
+
+    assert {pod: len(texts) for pod, texts in failures.items()} == {"a": 2, "b": 1}
+    assert find_races(failures) == {"b"}
+
+
+@given(
+    st.dictionaries(st.sampled_from("abcd"), st.floats(0, 1000)),
+    st.dictionaries(st.sampled_from("abcd"), st.integers(1, 9)),
+)
+def test_a_wait_is_too_long_for_its_failures(waits: dict[str, float], counts: dict[str, int]) -> None:
+    """A minute is allowed, and what the kubelet takes for each further try; who waited longer is named."""
+    found = check_waits(waits, {pod: ["x"] * count for pod, count in counts.items()})
+
+    assert [text[0] for text in found] == [pod for pod in waits if waits[pod] > 60 + 90 * counts.get(pod, 0)]

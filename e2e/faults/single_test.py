@@ -20,6 +20,9 @@ from harness import (
     resume_api,
 )
 
+# The flag __SO_ACCEPTCON in /proc/net/unix.
+_LISTENS = "00010000"
+
 
 def _start(cluster: Cluster, namespace: str, name: str) -> None:
     """Makes a pod that holds a GPU until it is deleted; it need not run yet."""
@@ -127,10 +130,12 @@ def test_container_restarts_without_the_api_server(cluster: Cluster, namespace: 
 
 
 def _is_serving(cluster: Cluster) -> bool:
-    """Whether the plugin that runs listens on its socket."""
-    listening = cluster.in_node("cat", "/proc/net/unix")
-    running = cluster.in_node("sh", "-c", f"pgrep -x {PLUGIN} || true")
-    return bool(running.strip()) and f"{PLUGIN_FOLDER}/dra" in listening
+    """Whether the plugin that runs listens in its folder.
+
+    The kernel lists a socket in the network namespace of its maker, by the name that it had before it was put in place.
+    """
+    rows = cluster.in_node("sh", "-c", f"pid=$(pgrep -x {PLUGIN}) && cat /proc/$pid/net/unix || true").splitlines()
+    return any(f" {_LISTENS} " in row and f" {PLUGIN_FOLDER}/" in row for row in rows)
 
 
 def _health(cluster: Cluster, namespace: str, pod: str) -> dict[str, Any]:

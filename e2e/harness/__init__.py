@@ -40,6 +40,7 @@ from harness.look import (
     wait_refused,
 )
 from harness.reports import Expected, Hold, judge, parse_reports
+from harness.retries import check_waits, find_races, parse_failures
 from harness.soak import Outcome, find_left_over, read_devices, run_soak
 
 __all__ = [
@@ -66,11 +67,13 @@ __all__ = [
     "apply_scenario",
     "ask_as_plugin",
     "chart_objects",
+    "check_waits",
     "delete_example",
     "fill_disk",
     "find_left_over",
     "find_pieces",
     "find_plugin_pod",
+    "find_races",
     "free_disk",
     "install_driver",
     "install_fake_kernel",
@@ -83,6 +86,7 @@ __all__ = [
     "new_slice",
     "open_cluster",
     "open_server",
+    "parse_failures",
     "parse_reports",
     "pause_api",
     "pod_manifest",

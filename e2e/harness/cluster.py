@@ -16,6 +16,10 @@ from harness.host import KUBECONFIG_WAY, CommandError, Host, Pieces
 _NODE_IMAGE = "localhost/kind-node"
 # Of the plugin, as this build calls it; its Python runs the probes of scenarios.
 DEV_IMAGE = "localhost/amdgpu-dra/kubelet-plugin:dev"
+_OURS = "app.kubernetes.io/name=k8s-gpu-dra-driver"
+# The kubelet keeps the log of a pod's last container alone; copies that are made in time stay.
+KEPT_LOGS = "/var/log/kept"
+KEEP_LOGS = f"mkdir -p {KEPT_LOGS} && cp -r /var/log/pods/amd-gpu_* {KEPT_LOGS}"
 # For our own node: its first process writes the CNI configuration, and it has no CoreDNS.
 _NETWORKING = {"disableDefaultCNI": True, "kubeProxyMode": "nftables"}
 _SKIP = "kind: InitConfiguration\nskipPhases: [preflight, addon/coredns]\n"
@@ -142,10 +146,10 @@ class Cluster:
         self.helm(*command, timeout=150)
         self.wait_rolled_out(namespace)
 
-    def wait_rolled_out(self, namespace: str) -> None:
+    def wait_rolled_out(self, namespace: str, *, seconds: int = 90) -> None:
         """Returns when the pods of each DaemonSet and Deployment are those of now, and ready."""
         sets = self.kubectl("get", "daemonsets,deployments", "-n", namespace, "-o", "name").split()
-        self.kubectl("rollout", "status", "-n", namespace, "--timeout=90s", *sets, timeout=100)
+        self.kubectl("rollout", "status", "-n", namespace, f"--timeout={seconds}s", *sets, timeout=seconds + 10)
 
     def uninstall(self, namespace: str) -> None:
         """Takes the chart away again."""
@@ -226,26 +230,26 @@ class Cluster:
             "slices.yaml": ("get", "resourceslices", "-o", "yaml"),
             "events.txt": ("get", "events", "-A", "--sort-by=.lastTimestamp"),
             "describe.txt": ("describe", "pods", "-A"),
-            "plugin.txt": (
-                "logs",
-                "-n",
-                "amd-gpu",
-                "--all-containers",
-                "-l",
-                "app.kubernetes.io/name=k8s-gpu-dra-driver",
-            ),
+            "plugin-now.txt": ("logs", "-n", "amd-gpu", "--all-containers", "-l", _OURS),
         }
         for name, command in commands.items():
             try:
                 (out / name).write_text(self.kubectl(*command))
             except CommandError as error:
                 (out / name).write_text(str(error))
-        for node, log in itertools.product(self.nodes, ("kubelet", "containerd")):
+        if not self.has_nodes:
+            return
+        logs = {
+            "plugin.txt": f"{KEEP_LOGS}; cd {KEPT_LOGS} && find . -name '*.log' | sort | xargs tail -n +1",
+            "kubelet.log": "cat /var/log/kubelet.log",
+            "containerd.log": "cat /var/log/containerd.log",
+        }
+        for node, (name, script) in itertools.product(self.nodes, logs.items()):
             try:
-                text = self.in_node("tail", "-n", "2000", f"/var/log/{log}.log", node=node)
+                text = self.in_node("sh", "-c", script, node=node)
             except CommandError as error:
                 text = str(error)
-            (out / f"{node}.{log}.log").write_text(text)
+            (out / (name if node == self._node else f"{node}.{name}")).write_text(text)
 
     def delete(self) -> None:
         """Takes the cluster away."""

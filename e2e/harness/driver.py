@@ -50,8 +50,8 @@ def make_nodes(cluster: Cluster, fleet: FleetSpec, tree: str = "", *, node: str 
         return
     folder = f"{tree or f'{TREES}/{fleet.name}'}/dev"
     made = [
-        f"rm -f {folder}/{node.path}; mknod -m 666 {folder}/{node.path} c {node.major} {node.minor}"
-        for node in list_nodes(render(fleet))
+        f"rm -f {folder}/{each.path}; mknod -m 666 {folder}/{each.path} c {each.major} {each.minor}"
+        for each in list_nodes(render(fleet))
     ]
     cluster.in_node("sh", "-ec", "; ".join((f"rm -f {folder}/{FAKE_MARKER}", *made)), node=node)
 
@@ -98,8 +98,9 @@ def require_fleet(cluster: Cluster, fleet: str, *, kernel: bool = False) -> None
     if there is None or (there.fleet == fleet and there.kernel >= kernel):
         return
     option = "--fake " if kernel else ""
-    found = f"fake GPUs of {there.fleet}{'' if there.kernel else ' without a kernel'}" if there.fleet else "real GPUs"
-    pytest.skip(f"needs //e2e/kind:install -- {option}--fleet={fleet}; the driver that is installed has {found}")
+    lacks = " without a kernel" if kernel and not there.kernel else ""
+    found = f"fake GPUs {there.fleet}{lacks}" if there.fleet else "real GPUs"
+    pytest.skip(f"needs //e2e/kind:install -- {option}--fleet={fleet}; the driver that is installed is on {found}")
 
 
 def _require_values(cluster: Cluster, wanted: Mapping[str, str]) -> None:

@@ -5,14 +5,18 @@ Knows how a fault is done from outside of the driver. Refuses to know what the d
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
-from harness.cluster import Cluster
+from harness.cluster import KEEP_LOGS, KEPT_LOGS, Cluster
 from harness.driver import NAMESPACE, PLUGIN_FOLDER
 from harness.host import CommandError
 
 # As the kernel shows it: 15 bytes.
 PLUGIN = "gpu-kubeletplug"
+REBOOT = "reboot"
 _FILL = f"{PLUGIN_FOLDER}/fill"
+_MARK = "/var/run/cdi/before-the-reboot"
+_CREDENTIALS = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
 def kill(cluster: Cluster, program: str) -> str:
@@ -28,7 +32,7 @@ def _kill(cluster: Cluster, program: str) -> str:
 
 
 def kill_plugin(cluster: Cluster) -> None:
-    """The plugin's process. Its log is searched before: the kubelet keeps that of one container that has ended."""
+    """The plugin's process, after a look at its log."""
     check_plugin_log(cluster)
     kill(cluster, PLUGIN)
 
@@ -44,9 +48,23 @@ def kill_containerd(cluster: Cluster) -> None:
 
 
 def pause_api(cluster: Cluster) -> None:
-    """The API server takes connections and answers nothing, which is worse for a client than being refused."""
+    """The API server takes connections and answers nothing, which is worse for a client than being refused.
+
+    A kubelet that has not read its pods since its start would start no killed plugin until the API server is back: it
+    is given the time to.
+    """
     wait_rollout(cluster)
+    cluster.wait("the kubelet to have a token for the plugin", lambda: _has_token(cluster))
     cluster.in_node("pkill", "-STOP", "-x", "kube-apiserver")
+
+
+def _has_token(cluster: Cluster) -> bool:
+    """Whether the kubelet that runs has fetched the token of the plugin's pod, and with it all that the pod needs."""
+    script = f"""
+        started=$(($(date +%s) - $(ps -o etimes= -p "$(pgrep -x kubelet)"))) && pid=$(pgrep -x {PLUGIN}) || exit 0
+        [ "$(stat -c %Z /proc/$pid/root{_CREDENTIALS}/..data)" -le "$started" ] || echo yes
+    """
+    return "yes" in cluster.in_node("sh", "-c", script)
 
 
 def resume_api(cluster: Cluster) -> None:
@@ -94,21 +112,20 @@ def wait_rollout(cluster: Cluster) -> None:
 
 def reboot(cluster: Cluster) -> None:
     """Every process of the node ends, /run is wiped with the CDI folder in it, and the node starts again."""
+    cluster.in_node("touch", _MARK)
     cluster.restart_node()
-    left = cluster.in_node("find", "/var/run/cdi", "-name", "*.json") if _has_cdi(cluster) else ""
+    left = cluster.in_node("sh", "-c", f"ls {_MARK} 2> /dev/null || true")
     assert left == "", f"a restart of the node left {left}"
     wait_api(cluster)
 
 
-def _has_cdi(cluster: Cluster) -> bool:
-    return "cdi" in cluster.in_node("ls", "/var/run").split()
-
-
 def check_plugin_log(cluster: Cluster) -> None:
-    """No traceback and no internal error in the logs that the node has of the plugin's containers."""
+    """No traceback and no internal error in the logs of the plugin's containers, which are kept from here on.
+
+    The kubelet itself keeps those of the last container alone.
+    """
     pattern = "-e Traceback -e 'internal error' -e 'never retrieved'"
-    logs = f"/var/log/pods/{NAMESPACE}_*/plugin/*.log"
-    found = cluster.in_node("sh", "-c", f"grep -h -A 30 {pattern} {logs} || true")
+    found = cluster.in_node("sh", "-c", f"{KEEP_LOGS}; grep -rh -A 30 {pattern} {KEPT_LOGS} || true")
     assert not found, found[-6000:]
 
 
@@ -121,7 +138,7 @@ FAULTS: Mapping[str, Callable[[Cluster], None]] = {
     "disk full": fill_disk,
     "disk freed": free_disk,
     "rolling update": roll,
-    "reboot": reboot,
+    REBOOT: reboot,
 }
 # Seconds of load, and what happens after them. They count from the end of what happened before: a slow machine gets the
 # same faults and no heap of them. A kubelet that starts while the API server is away knows no pods, ours neither.
@@ -141,17 +158,32 @@ ROUND: tuple[tuple[float, str], ...] = (
     (10, "API server paused"),
     (8, "plugin killed"),
     (12, "API server resumed"),
-    (5, "reboot"),
+    (5, REBOOT),
 )
 _AFTER = 10.0
 
 
-def run_round(cluster: Cluster, tell: Callable[[str], None]) -> list[str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happened:
+    """A fault that was done, from when to when: seconds since 1970 by the clock of the node, as in reports."""
+
+    fault: str
+    start: float
+    end: float
+
+
+def run_round(cluster: Cluster, tell: Callable[[str], None]) -> list[Happened]:
     """Carries out one round of faults, and some seconds after them; the faults that happened."""
-    start = time.monotonic()
+    found: list[Happened] = []
     for pause, name in ROUND:
         time.sleep(pause)
+        start = _read_clock(cluster)
         FAULTS[name](cluster)
-        tell(f"{time.monotonic() - start:5.1f} s  {name}")
+        found.append(Happened(fault=name, start=start, end=_read_clock(cluster)))
+        tell(f"{start - found[0].start:5.1f} s  {name}, for {found[-1].end - start:.1f} s")
     time.sleep(_AFTER)
-    return [name for _, name in ROUND]
+    return found
+
+
+def _read_clock(cluster: Cluster) -> float:
+    return float(cluster.in_node("date", "+%s.%N"))

@@ -50,7 +50,7 @@ def open_cluster(
     Args:
         fleets: names of bundled fleets.
         images: archives of this build.
-        failed: whether the logs shall be kept.
+        failed: whether the logs shall be kept, as they are after an error in here.
         for_faults: the plugin's folder is a small disk of its own, and killed containers come back at once.
         node_each: a node for each fleet, with its tree at TREES itself; every version of resource.k8s.io is served.
     """
@@ -61,24 +61,28 @@ def open_cluster(
         for fleet in fleets:
             write_trees(work, read_fleet(fleet))
         host = way_of(pieces).start(work, kept=False)
-        cluster = Cluster(host, pieces)
+        cluster, done = Cluster(host, pieces), False
         try:
-            cluster.create(_fault_setting(host) if for_faults else _setting(work / "trees", fleets, node_each))
+            usual = _setting(work / "trees", fleets, node_each=node_each)
+            cluster.create(_fault_setting(host) if for_faults else usual)
             for number, fleet in enumerate(fleets):
-                place = (TREES, cluster.nodes[number]) if node_each else ("", "")
-                make_nodes(cluster, read_fleet(fleet), place[0], node=place[1])
+                tree, node = (TREES, cluster.nodes[number]) if node_each else ("", "")
+                make_nodes(cluster, read_fleet(fleet), tree, node=node)
             for image in images:
                 load_image(cluster, Path(image).resolve())
             yield cluster
-            if not failed():
-                cluster.delete()
+            done = not failed()
         finally:
-            if failed() or "CI_KEEP_LOGS" in os.environ:
-                cluster.keep_logs(logs_folder(base))
-            host.stop()
+            try:
+                if not done or "CI_KEEP_LOGS" in os.environ:
+                    cluster.keep_logs(logs_folder(base))
+                if done:
+                    cluster.delete()
+            finally:
+                host.stop()
 
 
-def _setting(trees: Path, fleets: Sequence[str], node_each: bool) -> Setting:  # noqa: FBT001
+def _setting(trees: Path, fleets: Sequence[str], *, node_each: bool) -> Setting:
     """One node with all trees, or a node for each."""
     if not node_each:
         return Setting(mounts={TREES: trees})

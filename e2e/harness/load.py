@@ -6,7 +6,7 @@ Knows how pods are made, seen and ended through the API server. Refuses to know 
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,7 +15,7 @@ from typing import Any
 
 from harness.cluster import Cluster
 from harness.host import CommandError
-from harness.reports import Expected, Hold, parse_reports
+from harness.reports import Hold, parse_reports
 
 _SCENARIO = Path("e2e/scenarios/soak.yaml")
 _FOLDER = "/var/lib/soak"
@@ -32,7 +32,10 @@ class Entry:
         long: whether it stays until it is deleted.
         template: of its claim; empty if it has a claim of its own name.
         running_at: when it was first seen to run, by this process's clock.
+        why: what the API server says of a condition that does not hold.
+        told: whether it was told to end, before it ended by itself.
         gone: whether it was there once and is no longer.
+        released: whether the API server has taken the deletion of its own claim after that.
     """
 
     name: str
@@ -43,18 +46,28 @@ class Entry:
     scheduled: float = 0.0
     running_at: float = 0.0
     phases: set[str] = field(default_factory=set)
+    why: str = ""
+    told: bool = False
     gone: bool = False
+    released: bool = False
 
     @property
     def done(self) -> bool:
         """Whether nothing more is to come of it but its end."""
         return bool(self.phases & {"Succeeded", "Failed"})
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing of it is left that the load would have to delete."""
+        return self.gone and (self.released or bool(self.template))
+
     def note(self, pod: dict[str, Any]) -> None:
         """Keeps what the API server says of it."""
         self.created = _seconds(pod["metadata"]["creationTimestamp"])
         self.phases.add(pod["status"].get("phase", ""))
-        for condition in pod["status"].get("conditions", []):
+        conditions = pod["status"].get("conditions", [])
+        self.why = "; ".join(item["message"] for item in conditions if item["status"] != "True" and item.get("message"))
+        for condition in conditions:
             if condition["type"] == "PodScheduled" and condition["status"] == "True":
                 self.scheduled = _seconds(condition["lastTransitionTime"])
         if not self.running_at and pod["status"].get("phase") == "Running":
@@ -97,13 +110,9 @@ class Load:
     def drain(self, *, seconds: float) -> None:
         """Lets every pod end; gives up after so long, and leaves the rest in the ledger."""
         deadline = time.monotonic() + seconds
-        while not all(entry.gone for entry in self.ledger.values()) and time.monotonic() < deadline:
+        while not all(entry.settled for entry in self.ledger.values()) and time.monotonic() < deadline:
             self._try_step()
             time.sleep(_LOOK)
-
-    def expected(self) -> dict[str, Expected]:
-        """What the reports shall say of each pod that was made."""
-        return {entry.name: Expected(gpus=entry.gpus) for entry in self.ledger.values()}
 
     def _try_step(self) -> None:
         """One look; while the API server does not answer there is nothing to see."""
@@ -122,9 +131,17 @@ class Load:
                 entry.gone = True
         ending = [entry for entry in self.ledger.values() if self._is_due(entry, there)]
         if ending:
+            for entry in ending:
+                entry.told = entry.told or not entry.done
             names = [f"pod/{entry.name}" for entry in ending]
             names += [f"resourceclaim/{entry.name}" for entry in ending if not entry.template]
-            self._kubectl("delete", "--wait=false", "--ignore-not-found", *names)
+            self._delete(names)
+        # A deletion of both may have come to the pod alone.
+        lingering = [entry for entry in self.ledger.values() if entry.gone and not entry.settled]
+        if lingering:
+            self._delete([f"resourceclaim/{entry.name}" for entry in lingering])
+            for entry in lingering:
+                entry.released = True
         missing = 0 if self._draining else self._pods - sum(not entry.gone for entry in self.ledger.values())
         for _ in range(missing):
             self._plan_pod()
@@ -133,6 +150,9 @@ class Load:
         if wanted:
             manifest = "---\n".join(make_manifest(entry) for entry in wanted)
             self._kubectl("apply", "--server-side", "-f", "-", text=manifest)
+
+    def _delete(self, names: Sequence[str]) -> None:
+        self._kubectl("delete", "--wait=false", "--ignore-not-found", *names)
 
     def _is_due(self, entry: Entry, there: dict[str, Any]) -> bool:
         """Whether a pod shall be deleted now."""
@@ -210,12 +230,12 @@ def make_manifest(entry: Entry) -> str:
     documents = [pod]
     if not entry.template:
         requests = [{"name": "gpu", "exactly": {"deviceClassName": "whole.gpu.amd.com"}}]
-        documents.append(
-            {
-                "apiVersion": "resource.k8s.io/v1",
-                "kind": "ResourceClaim",
-                "metadata": {"name": entry.name},
-                "spec": {"devices": {"requests": requests}},
-            }
-        )
+        claim_of_its_own = {
+            "apiVersion": "resource.k8s.io/v1",
+            "kind": "ResourceClaim",
+            "metadata": {"name": entry.name},
+            "spec": {"devices": {"requests": requests}},
+        }
+        # First: an API server that goes away between the two leaves no pod that waits for its claim.
+        documents.insert(0, claim_of_its_own)
     return "---\n".join(json.dumps(document) + "\n" for document in documents)

@@ -4,20 +4,21 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
 from harness.cluster import Cluster
 from harness.driver import PLUGIN_FOLDER
-from harness.faults import check_plugin_log, run_round, wait_rollout
+from harness.faults import REBOOT, Happened, check_plugin_log, run_round, wait_rollout
 from harness.host import CommandError
 from harness.load import Entry, Load, prepare_load, read_reports
-from harness.reports import Hold, judge
+from harness.reports import Expected, Hold, judge
+from harness.retries import check_waits, find_races, parse_failures
 
 _LOAD, _REFUSED = "soak", "FailedPrepareDynamicResources"
-# Seconds from scheduled to running. A Prepare that failed, whatever made it fail, is tried again at the kubelet's next
-# look at the pod: after 60 to 90 s (podWorkers.completeWork: resyncInterval with a jitter of a half).
-_LONGEST, _RETRY = 60.0, 90.0
+# How many pods there shall be, in the number that is there at once; and the longest time between two signs of life.
+_GENERATIONS, _BEAT = 3, 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +29,7 @@ class Outcome:
         problems: in sentences; empty if every pod did what it should and nothing is left.
         faults: by name, how often.
         waits: pod -> seconds from its scheduling to its first start.
-        retries: of these pods, how often a Prepare failed that the kubelet tried again.
+        retried: of these pods, those of which a Prepare failed, which the kubelet tried again.
         races: of these, those that the node authorizer held up.
         events: reasons of Events on the load's objects, with how often.
     """
@@ -38,14 +39,14 @@ class Outcome:
     starts: int
     faults: Mapping[str, int]
     waits: Mapping[str, float]
-    retries: Mapping[str, int]
+    retried: frozenset[str]
     races: frozenset[str]
     events: Mapping[str, int]
 
     def table(self) -> str:
         """The figures, in Markdown."""
-        straight = [wait for pod, wait in self.waits.items() if pod not in self.retries]
-        retried = [wait for pod, wait in self.waits.items() if pod in self.retries and pod not in self.races]
+        straight = [wait for pod, wait in self.waits.items() if pod not in self.retried]
+        retried = [wait for pod, wait in self.waits.items() if pod in self.retried and pod not in self.races]
         raced = [wait for pod, wait in self.waits.items() if pod in self.races]
         rows: list[tuple[str, object]] = [
             ("pods with claims", self.pods),
@@ -77,31 +78,36 @@ def run_soak(cluster: Cluster, *, pods: int, seconds: float, tell: Callable[[str
     before = read_devices(cluster)
     prepare_load(cluster, _LOAD)
     load = Load(cluster, _LOAD, pods)
-    faults: list[str] = []
+    faults: list[Happened] = []
     with load.running():
         until = time.monotonic() + seconds
         while not faults or time.monotonic() < until:
             faults += run_round(cluster, tell)
+        # A pod that waits for the kubelet's next try keeps its GPU, and others wait for that.
+        enough = _GENERATIONS * pods
+        tell(f"{len(load.ledger)} pods were made; {enough} shall be")
+        cluster.wait(f"{enough} pods to be made", lambda: len(load.ledger) >= enough, seconds=300)
     tell(f"{len(load.ledger)} pods were made; waiting for the last to end")
     load.drain(seconds=200)
     holds = read_reports(cluster)
     events = _read_events(cluster)
     waits = _waits(load.ledger.values(), holds)
-    retries = _retries(events)
+    failures = parse_failures(cluster.in_node("journalctl", "--no-pager", "-u", "kubelet").splitlines(), _LOAD)
+    lost = _find_lost(load.ledger, holds, faults)
     problems = [
-        *judge(holds, load.expected()),
-        *_check_ledger(load.ledger.values()),
-        *_check_waits(waits, retries),
+        *judge(holds, {name: Expected(gpus=e.gpus, ends=name not in lost) for name, e in load.ledger.items()}),
+        *_check_ledger(load.ledger.values(), lost),
+        *check_waits(waits, failures),
         *find_left_over(cluster, _LOAD, before),
     ]
     return Outcome(
         problems=tuple(problems),
         pods=len(load.ledger),
         starts=len(holds),
-        faults=Counter(faults),
+        faults=Counter(item.fault for item in faults),
         waits=waits,
-        retries=retries,
-        races=_races(events),
+        retried=frozenset(failures),
+        races=find_races(failures),
         events=_count_events(events),
     )
 
@@ -165,9 +171,9 @@ def _try(look: Callable[[Cluster, Mapping[str, Any]], None], cluster: Cluster, b
 
 
 def _read_events(cluster: Cluster) -> list[dict[str, Any]]:
-    """Events on objects of the load, and those of the plugin on its node."""
+    """The driver's Events, and those of the kubelet about Prepares that failed."""
     items = [*cluster.get("events", namespace=_LOAD), *cluster.get("events", namespace="default")]
-    return [item for item in items if item["type"] == "Warning" or item.get("reportingComponent") == "gpu.amd.com"]
+    return [item for item in items if item["reason"] == _REFUSED or item.get("reportingComponent") == "gpu.amd.com"]
 
 
 def _count_events(events: Iterable[dict[str, Any]]) -> dict[str, int]:
@@ -190,35 +196,25 @@ def _times(event: dict[str, Any]) -> int:
     return int(event.get("count") or event.get("series", {}).get("count") or 1)
 
 
-def _retries(events: Iterable[dict[str, Any]]) -> dict[str, int]:
-    """Pod -> how often its Prepare failed, by the kubelet's Events."""
-    counts: Counter[str] = Counter()
-    for event in events:
-        if event["reason"] == _REFUSED:
-            counts[event["involvedObject"]["name"]] += _times(event)
-    return counts
+def _find_lost(ledger: Mapping[str, Entry], holds: Sequence[Hold], faults: Iterable[Happened]) -> set[str]:
+    """Pods that were told to end before they ran again after a reboot: Kubernetes calls them failed."""
+    reboots = [item for item in faults if item.fault == REBOOT]
+    last = {hold.pod: hold for hold in holds}
+    return {
+        pod
+        for pod, hold in last.items()
+        if not hold.ended
+        and pod in ledger
+        and ledger[pod].told
+        and any(item.start - _BEAT <= hold.last <= item.end for item in reboots)
+    }
 
 
-def _races(events: Iterable[dict[str, Any]]) -> frozenset[str]:
-    """Pods whose claim the kubelet was forbidden to read: its GET overtook the node authorizer's graph."""
-    refused = (event for event in events if event["reason"] == _REFUSED and "forbidden" in event.get("message", ""))
-    return frozenset(event["involvedObject"]["name"] for event in refused)
-
-
-def _check_ledger(ledger: Iterable[Entry]) -> list[str]:
+def _check_ledger(ledger: Iterable[Entry], lost: AbstractSet[str]) -> list[str]:
     found = []
     for entry in ledger:
-        if "Failed" in entry.phases:
+        if "Failed" in entry.phases and entry.name not in lost:
             found.append(f"{entry.name} failed")
         if not entry.gone:
-            found.append(f"{entry.name} is still there; it was {sorted(entry.phases)}")
+            found.append(f"{entry.name} is still there; it was {sorted(entry.phases)}: {entry.why}")
     return found
-
-
-def _check_waits(waits: Mapping[str, float], retries: Mapping[str, int]) -> list[str]:
-    limits = {pod: _LONGEST + _RETRY * retries.get(pod, 0) for pod in waits}
-    return [
-        f"{pod} waited {wait:.1f} s with {retries.get(pod, 0)} Prepares that failed"
-        for pod, wait in waits.items()
-        if wait > limits[pod]
-    ]

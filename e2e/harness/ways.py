@@ -17,7 +17,7 @@ from typing import Any, ClassVar, override
 from amdgpu_dra.api.errors import UsageError
 from harness.host import KUBECONFIG_WAY, CommandError, Host, MachineHost, Pieces, call
 from harness.labhost import LabHost, clear_lab, start_lab
-from harness.process import Lab, find_cgroups
+from harness.process import Lab, find_cgroups, hierarchies
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class PodmanWay(Way):
 
     @override
     def check(self, name: str) -> None:
-        """Every piece has to be there."""
+        """Every piece has to be there, and the cgroups that the node image is made for."""
         _check_programs((self.pieces.kind, self.pieces.helm, self.pieces.kubectl, f"{self.pieces.host}/usr/bin/podman"))
         if not Path(self.pieces.node).is_file():
             raise UsageError(
@@ -129,6 +129,13 @@ class PodmanWay(Way):
                 expected="the node image that e2e/setup made",
                 found="nothing",
                 action="run e2e/setup, which makes it",
+            )
+        if not hierarchies():
+            raise UsageError(
+                "/proc/mounts",
+                expected="cgroups of version 1, in which the first process of our node image works",
+                found="none of them, as on a machine with version 2 alone",
+                action="install Docker, or take a cluster that is there: --way=kubeconfig",
             )
 
     @override

@@ -25,6 +25,8 @@ ADDED = {
     "images/fakegpu/packages_lock.json": ("libfuse3-4",),
     # No part of an image: the registry that tests push to.
     "images/registry/packages_lock.json": ("docker-registry",),
+    # Nor this: it runs programs of the other architecture in tests.
+    "images/emulator/packages_lock.json": ("qemu-user",),
 }
 # Needed by scripts that never run here, or by programs and modules that bazel/image/layer.py leaves out.
 NOT_NEEDED = {

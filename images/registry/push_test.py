@@ -62,6 +62,7 @@ def test_what_was_built_is_what_is_there(end: str, pushed: str, reader: Registry
             assert reader.get_blob(repository, layer["digest"]) == layout.blob(layer["digest"]).read_bytes()
         config = json.loads(reader.get_blob(repository, manifest["config"]["digest"]))
         labels = config["config"].pop("Labels")
+        assert config["config"]["Env"].pop() == "AMDGPU_DRA_VERSION=1.2.3"
         expected = json.loads(json.dumps(layout.read[built["config"]["digest"]]))
         assert expected["config"].pop("Labels").items() <= labels.items()
         assert labels["org.opencontainers.image.version"] == "1.2.3"

@@ -1,6 +1,7 @@
 """`install`: the chart, and fake GPUs below it where the nodes have none of their own."""
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -19,6 +20,8 @@ from harness.kernel import KERNEL_NAMESPACE, start_fake_kernel, stop_fake_kernel
 from harness.state import Installation
 
 _CLASS = "gpu.amd.com"
+# Of a container that waits: nothing but another installation helps.
+_HOPELESS = {"ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +178,21 @@ def _install(session: Session, teller: Teller, wanted: Wanted, now: Installation
     options = ("--namespace", NAMESPACE, "--create-namespace", *files, *pairs, *sets)
     cluster.helm("upgrade", "--install", RELEASE, chart, *options, timeout=150)
     teller.step("waiting until its pods are ready: their slices are on the API server then")
-    cluster.wait_rolled_out(NAMESPACE)
+    _wait_ready(cluster)
+
+
+def _wait_ready(cluster: Cluster) -> None:
+    """Returns when the driver's pods are ready. Raises CommandError after 90 s, or at once where waiting is in vain."""
+    deadline = time.monotonic() + 90
+    while True:
+        try:
+            cluster.wait_rolled_out(NAMESPACE, seconds=5)
+        except CommandError:
+            reasons = {reason for _, reason, _ in _complaints(cluster)}
+            if reasons & _HOPELESS or time.monotonic() > deadline:
+                raise
+        else:
+            return
 
 
 def _values(now: Installation) -> Mapping[str, str]:
@@ -204,19 +221,22 @@ def _copy_files(cluster: Cluster, files: Sequence[Path]) -> Sequence[str]:
 
 def _explain(cluster: Cluster) -> str:
     """Why pods of the driver do not run, as far as the API server knows."""
-    lines: list[str] = []
     with suppress(CommandError):
-        pods: list[dict[str, Any]] = [
-            pod for name in (NAMESPACE, KERNEL_NAMESPACE) for pod in cluster.get("pods", namespace=name)
-        ]
-        for pod in pods:
-            status = pod["status"]
-            waiting = [each["state"].get("waiting", {}) for each in status.get("containerStatuses", [])]
-            unmet = [each for each in status.get("conditions", []) if each["type"] == "PodScheduled"]
-            name = pod["metadata"]["name"]
-            told = [each for each in (*waiting, *unmet) if each.get("message")]
-            lines += [f"\n  pod {name}: {each.get('reason', '')}: {each['message']}" for each in told]
-    return "".join(lines)
+        return "".join(f"\n  pod {pod}: {reason}: {message}" for pod, reason, message in _complaints(cluster))
+    return ""
+
+
+def _complaints(cluster: Cluster) -> Sequence[tuple[str, str, str]]:
+    """Pod, reason and message of each container that waits, and of each pod that has no node."""
+    found = []
+    pods = [pod for name in (NAMESPACE, KERNEL_NAMESPACE) for pod in cluster.get("pods", namespace=name)]
+    for pod in pods:
+        status = pod["status"]
+        waiting = [each["state"].get("waiting", {}) for each in status.get("containerStatuses", [])]
+        unmet = [each for each in status.get("conditions", []) if each["type"] == "PodScheduled"]
+        told = [each for each in (*waiting, *unmet) if each.get("message")]
+        found += [(pod["metadata"]["name"], each.get("reason", ""), each["message"]) for each in told]
+    return found
 
 
 def installed_values(cluster: Cluster) -> Mapping[str, str]:

@@ -303,6 +303,35 @@ def test_verifiers_side_by_side_mend_once() -> None:
     _play(story)
 
 
+def test_who_is_left_alone_brings_gpus_to_rest_that_the_other_did_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An instance ends a claim and goes before its GPU is in the idle mode: the one that stays sees to that, once."""
+
+    async def story(node: Node) -> None:
+        going, staying = node.instances
+        task = asyncio.create_task(staying.verifier.run_after_others())
+        assert not await going.call("prepare", "a")
+        monkeypatch.setattr(going.switcher, "rest", lambda _addresses: None)
+        assert not await going.call("unprepare", "a")
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert node.gpus.modes[ADDRESSES[ONE]] == "CPX"
+        await going.close()
+        reads = node.claims.reads
+        while node.gpus.modes[ADDRESSES[ONE]] != "SPX":
+            await asyncio.sleep(0)
+        await staying.rest()
+        assert node.claims.reads == reads
+        looks = len(node.gpus.read_without)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert len(node.gpus.read_without) == looks
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        node.instances.remove(going)
+
+    _play(story, idle_mode="SPX")
+
+
 def test_a_gpu_that_another_instance_switches_is_left_alone() -> None:
     """Its mode file is not read, it is shown as before, and who wants it waits; other GPUs' claims go on."""
 

@@ -70,7 +70,8 @@ class Ledger:
             try:
                 await self._refresh()
                 self._mine.add(uid)
-                self._touched.add(uid)
+                if self._reading.locked():
+                    self._touched.add(uid)
                 yield
             finally:
                 self._mine.discard(uid)

@@ -219,6 +219,9 @@ class ClaimManager:
                     self._pods.pop(ref.uid, None)
 
         unique = {ref.uid: ref for ref in refs}
+        if len(unique) == 1:
+            # As the kubelet asks nearly always; a task and its gathering take 40 to 80 µs.
+            return {uid: await one(ref) for uid, ref in unique.items()}
         answers = await asyncio.gather(*(one(ref) for ref in unique.values()))
         return dict(zip(unique, answers, strict=True))
 
@@ -423,7 +426,8 @@ class ClaimManager:
         try:
             self._ledger.save(record, State.UNPREPARING)
         except HostError as error:
-            _LOG.warning("claim %s/%s: unprepared all the same: %s", record.namespace, record.name, error)
+            where = f"claim {record.namespace}/{record.name}"
+            _LOG.warning("%s: unprepared all the same: %s: %s", where, error.where, error.found)
 
 
 _STATES = {

@@ -8,7 +8,7 @@ from amdgpu_dra.agent.claims.manager import ClaimManager, Paths, World
 from amdgpu_dra.agent.claims.survey import Survey
 from amdgpu_dra.agent.ports import Events
 from amdgpu_dra.api.checkpoint import Record, State
-from amdgpu_dra.api.errors import DriverError, NotReadyError
+from amdgpu_dra.api.errors import DriverError, HostError, NotReadyError
 from amdgpu_dra.api.logs import facts
 from amdgpu_dra.api.reasons import Reason
 from amdgpu_dra.api.resource import Claim, ObjectRef
@@ -21,7 +21,7 @@ _LOG = logging.getLogger("claims")
 EVERY = 600.0
 # While records cannot be read, or a lost claim could not be asked about or made anew.
 _SOON = 5.0
-# Beside a newer instance: whether it still runs.
+# Beside another instance: whether it still runs.
 _ASK_AGAIN = 5.0
 # Findings that leave a claim without its document: its pod has lost its devices, or is about to.
 _WITHDRAWN = frozenset({Reason.CLAIM_QUARANTINED, Reason.MODE_LOST})
@@ -44,6 +44,8 @@ class Verifier:
         # Of the look that goes on: whether all claims that have something here are known.
         self._complete = False
         self._rested = False
+        # What the instances had written when this one was last seen to be alone.
+        self._version: bytes | None = None
         self.on_finding: Callable[[Reason], None] = lambda _: None
         self.on_withdrawn: Callable[[Mapping[str, str]], None] = lambda _: None
 
@@ -76,6 +78,27 @@ class Verifier:
             if leads:
                 await self.look()
             await self._world.clock.sleep(self._pause(leads=leads))
+
+    async def run_after_others(self) -> None:
+        """Looks when another instance has gone, until it is cancelled: it may not have brought its GPUs to rest."""
+        self._is_left()
+        while True:
+            await self._world.clock.sleep(_ASK_AGAIN)
+            if self._is_left():
+                _LOG.info("another instance of the plugin has gone")
+                self._rested = False
+                await self.look(ask=False)
+
+    def _is_left(self) -> bool:
+        """Whether no other instance runs, and one did since this was last so."""
+        if not self._world.instances.alone:
+            return False
+        try:
+            before, self._version = self._version, self._world.instances.get_version()
+        except HostError as error:
+            _LOG.error("%s", error)
+            return False
+        return self._version != before
 
     def _pause(self, *, leads: bool) -> float:
         if not leads:
@@ -138,7 +161,7 @@ class Verifier:
             for held in record.devices if finding is not None else ():
                 if not held.admin_access and finding is not None:
                     where = f"claim {record.namespace}/{record.name}"
-                    yield held.published, f"{where}: {finding.reason}: {finding.detail}"
+                    yield held.published, f"{where}: {finding.reason}: {_without(where, finding.detail)}"
 
     async def _search(self, listing: Listing) -> None:
         """Looks for claims of which neither record nor document is left among all claims of the API server."""
@@ -237,13 +260,12 @@ class Verifier:
     ) -> None:
         self._told[uid] = finding.detail
         where = f"claim {name[0]}/{name[1]}" if name else f"claim UID {uid}"
-        _LOG.warning(
-            "%s: %s", where, finding.detail, extra=facts(claim=where.removeprefix("claim "), reason=str(finding.reason))
-        )
+        text = f"{where}: {_without(where, finding.detail)}"
+        _LOG.warning("%s", text, extra=facts(claim=where.removeprefix("claim "), reason=str(finding.reason)))
         # An Event beside a claim that is gone would be seen by nobody: those are told beside the node.
         gone = name is None or finding.reason in (Reason.CLAIM_GONE, Reason.DOCUMENT_REMOVED)
         beside = None if name is None or gone else (*name, uid)
-        self._tell(finding.reason, f"{where}: {finding.detail}", beside, pods)
+        self._tell(finding.reason, text, beside, pods)
 
     def _tell(
         self,
@@ -255,3 +277,8 @@ class Verifier:
         """Counts it, and makes an Event of it, on a claim and its pods or else on the node."""
         self.on_finding(reason)
         self._events.emit(reason, text, claim=beside, pods=pods)
+
+
+def _without(where: str, detail: str) -> str:
+    """An error of a claim begins with where it is, as the line in which it is told does."""
+    return detail.removeprefix(f"{where}: ")

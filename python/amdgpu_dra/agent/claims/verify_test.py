@@ -159,7 +159,7 @@ def test_an_exchanged_board_is_quarantined_and_told_once() -> None:
     assert set(node.cdi.documents) == {"b"}
     assert set(node.records.kept) == {"a", "b"}
     assert (set(node.withdrawn), node.verifier.quarantined) == ({FIRST}, 1)
-    assert node.withdrawn[FIRST].startswith("claim ns/a: ClaimQuarantined: claim ns/a: expected the GPU with unique id")
+    assert node.withdrawn[FIRST].startswith("claim ns/a: ClaimQuarantined: expected the GPU with unique id")
     assert node.events.pods == [(Reason.CLAIM_QUARANTINED, "pod-a")]
     assert node.look() == []
     node.tree.inventory = INVENTORY
@@ -264,6 +264,7 @@ def test_a_change_of_the_node_asks_the_api_server_for_nothing() -> None:
 
     asyncio.run(node.verifier.look(ask=False))
     assert [reason for reason, _ in node.events.told] == [Reason.CLAIM_QUARANTINED]
+    assert [text.count("claim ns/a") for _, text in node.events.told] == [1]
     assert node.events.pods == [(Reason.CLAIM_QUARANTINED, "pod-a")]
     assert node.claims.reads == reads
     assert set(node.withdrawn) == {FIRST}

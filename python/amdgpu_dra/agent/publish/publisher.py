@@ -8,7 +8,7 @@ from amdgpu_dra.agent.ports import Clock, SliceApi
 from amdgpu_dra.agent.publish.support import Support, find_support
 from amdgpu_dra.agent.publish.watch import SliceWatch
 from amdgpu_dra.agent.retry import Backoff
-from amdgpu_dra.api.errors import DriverError, UsageError
+from amdgpu_dra.api.errors import DriverError, NotReadyError, UsageError
 from amdgpu_dra.api.reasons import Reason
 from amdgpu_dra.api.resource import CounterSet, Device, ResourceSlice
 from amdgpu_dra.core.slices import build_slices, diff_slices
@@ -45,7 +45,7 @@ class Publisher:
         self.generation: int | None = None
         # Told that one of the two has changed.
         self.on_generation: Callable[[], None] = lambda: None
-        self.problem = "no inventory has been read yet"
+        self.problem = "the slices have not been written yet"
         self.on_synced: Callable[[], None] = lambda: None
         # Told what users shall see: a reason and a message.
         self.on_event: Callable[[str, str], None] = lambda _reason, _message: None
@@ -77,6 +77,8 @@ class Publisher:
                 raise
             except DriverError as error:
                 self.problem = str(error)
+                if isinstance(error, NotReadyError) and error.refused:
+                    self.on_event(Reason.SLICES_REFUSED, self.problem)
                 pause = self._tries.next_pause(error)
                 _LOG.warning("%s; next try in %.1f s", error, pause)
                 await self._clock.sleep(pause)

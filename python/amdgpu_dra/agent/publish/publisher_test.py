@@ -134,6 +134,7 @@ def test_the_api_away_is_waited_for_with_growing_delays() -> None:
 
     async def story(publisher: Publisher, clock: FakeClock) -> None:
         publisher.want(DEVICES)
+        assert publisher.not_ready == "the slices have not been written yet"
         await _until(lambda: len(clock.waits) == 12)
         assert "API server" in (publisher.not_ready or "")
         api.down = False

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
 
+import pytest
+
 from amdgpu_dra.agent.publish import Publisher
 from amdgpu_dra.api.reasons import Reason
 from amdgpu_dra.api.resource import CounterConsumption, CounterSet, Device
@@ -64,3 +66,25 @@ def test_dropped_fields_are_told() -> None:
 
     asyncio.run(story())
     assert (Reason.FIELDS_DROPPED, f"slice {NAME} came back without fields that it was sent with") in told
+
+
+@pytest.mark.parametrize(("fault", "expected"), [("refuses", {Reason.SLICES_REFUSED}), ("down", set())])
+def test_a_refusal_is_told_and_an_outage_is_not(fault: str, expected: set[str]) -> None:
+    """Nobody but a person can help where the server refuses; where it does not answer everybody knows."""
+    api, told = FakeSlices(), set[str]()
+    setattr(api, fault, True)
+
+    async def story() -> None:
+        publisher = Publisher(api, FakeClock(), node="n")
+        publisher.on_event = lambda reason, _message: told.add(reason)
+        publisher.want((Device(name="gpu-0"),))
+        task = asyncio.create_task(publisher.run())
+        async with asyncio.timeout(10):
+            await _until(lambda: api.asked >= 3)
+            setattr(api, fault, False)
+            await _until(lambda: _has(api, "gpu-0"))
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(story())
+    assert told == expected

@@ -42,6 +42,7 @@ class Reason(StrEnum):
     CLAIMS_NOT_LISTED = "ClaimsNotListed"
     SLICES_REPAIRED = "SlicesRepaired"
     FIELDS_DROPPED = "FieldsDropped"
+    SLICES_REFUSED = "SlicesRefused"
 
 
 HELP = {
@@ -102,5 +103,8 @@ HELP = {
     "and they are as they should be again: nothing to do",
     Reason.FIELDS_DROPPED: "the API server stored a ResourceSlice without some of its fields: a feature gate of the "
     "cluster is off",
+    Reason.SLICES_REFUSED: "the API server does not take or give the ResourceSlices of this node, and trying again "
+    "will not help: its message says why; look at the plugin's ClusterRole, its ValidatingAdmissionPolicy, and at what "
+    "other admission the cluster has",
 }
 """What to do, by code; `docs/reference/reasons.md` is generated from it."""

@@ -13,10 +13,12 @@ from amdgpu_dra.apps.flags.flag import (
     read_seconds,
 )
 from amdgpu_dra.apps.flags.parse import Program, given_inert, parse, render_reference
+from amdgpu_dra.apps.flags.version import VERSION_ENV, version_of
 
 __all__ = [
     "KUBECONFIG",
     "LOGGING_FORMAT",
+    "VERSION_ENV",
     "Flag",
     "Program",
     "given_inert",
@@ -26,4 +28,5 @@ __all__ = [
     "read_int",
     "read_seconds",
     "render_reference",
+    "version_of",
 ]

@@ -124,7 +124,7 @@ def _walk(folder: Path, verb: str, code: int, *, prepared: bool) -> Iterator[tup
 _WRITE = {"open", "write", "fsync", "close", "rename"}
 # The calls that failed, with one walk to the end in which none did.
 POINTS = {
-    ("prepare", False): {"", "read", "makedirs", *_WRITE},
+    ("prepare", False): {"", "read", "makedirs", "unlink", *_WRITE},
     ("prepare", True): {"", "read"},
     ("unprepare", True): {"", "unlink", *_WRITE},
 }

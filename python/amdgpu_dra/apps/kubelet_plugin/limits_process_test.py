@@ -145,7 +145,7 @@ def test_a_disk_that_refuses_fails_the_claim_and_nothing_is_lost(folder: str, wh
                     error = answers[_uid(claim)].error
                     assert error.startswith(f"{where} {disk.path}"), error
                     assert f"found {fault}" in error
-                    assert not [name for name in _files(plugin) - files if name != f"{_uid(claim)}.json"]
+                    assert not [name for name in _files(plugin) - files if name != f"{_uid(claim)}.intent"]
                     # On a full one there is room as soon as a record goes.
                     refused = folder == "plugins" and begin is not Disk.fill
                     await _check_unprepare(kubelet, claim, held, refused=refused)
@@ -308,7 +308,9 @@ def test_a_clock_that_jumps_changes_nothing() -> None:
             files = _files(plugin)
             contents = {path: path.read_bytes() for path in (*plugin.records.iterdir(), *plugin.cdi.iterdir())}
             for jump, goes in ((-3e8, SECOND), (6e8, THIRD)):
-                clock.write_text(str(jump))
+                # In one go: the plugin reads it at any time.
+                clock.with_suffix(".next").write_text(str(jump))
+                clock.with_suffix(".next").rename(clock)
                 assert first == (await kubelet.prepare(held))[_uid(held)]
                 assert {path: path.read_bytes() for path in contents} == contents
                 other = await world.claim(f"other{jump:.0f}", goes)

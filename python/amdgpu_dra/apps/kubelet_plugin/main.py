@@ -7,11 +7,12 @@ import sys
 from collections.abc import Sequence
 
 from amdgpu_dra.api.errors import DriverError, UsageError
+from amdgpu_dra.apps.flags import version_of
 from amdgpu_dra.apps.kubelet_plugin.flags import Options, inert_flags, parse_flags
 from amdgpu_dra.edge.telemetry import set_up_logging
 
 _LOG = logging.getLogger("plugin")
-VERSION = "0.1.0"
+VERSION = version_of(os.environ)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = parse_flags(given, os.environ, VERSION)
         set_up_logging(options.logging_format, options.v)
+        _LOG.info("version %s", VERSION)
         for name in inert_flags(given, os.environ):
             _LOG.info("--%s is taken and not used", name)
         asyncio.run(_run(options))

@@ -1,6 +1,7 @@
 """The plugin as a real process on real sockets, with the kubelet's and the API server's side of our own."""
 
 import asyncio
+import json
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -268,6 +269,26 @@ def test_a_gpu_that_goes_is_taken_from_the_slice() -> None:
         while len(devices := await _names(world)) != 7 or FIRST in devices:
             await asyncio.sleep(0.02)
         await plugin.stop()
+
+    tell(story)
+
+
+def test_credentials_that_are_not_there_end_with_one_line() -> None:
+    """They are read when all else is served: nothing but the one line is said, and no socket stays."""
+
+    async def story(world: World) -> None:
+        broken = world.setting.work / "broken"
+        config = json.loads((world.setting.work / "kubeconfig").read_text())
+        config["users"][0]["user"] = {"tokenFile": "/no/such/token"}
+        broken.write_text(json.dumps(config))
+        plugin = await start_plugin(world.setting, f"--kubeconfig={broken}")
+        assert await plugin.process.wait() == 2
+        log = plugin.log.read_text()
+        assert "Traceback" not in log
+        assert "never awaited" not in log
+        assert "expected credentials for the API server, found" in log.splitlines()[-1]
+        assert "/no/such/token" in log.splitlines()[-1]
+        assert list(world.setting.work.rglob("*.sock")) == []
 
     tell(story)
 

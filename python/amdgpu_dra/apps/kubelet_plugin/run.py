@@ -44,6 +44,10 @@ class Runner:
         try:
             await self._start()
             await self._work()
+        except BaseException:
+            # Else the sockets stay, and gRPC's servers outlive the loop, which they say in tracebacks.
+            await self._plugin.kubelet.stop(0)
+            raise
         finally:
             self._plugin.uevents.close()
             await self._plugin.health.stop()
@@ -87,6 +91,7 @@ class Runner:
                 agents.publisher.run(),
                 agents.events.run(),
                 agents.verifier.run(),
+                agents.verifier.run_after_others(),
                 self._reverify(),
                 agents.rescan.run(),
                 self._lead(),
@@ -112,14 +117,15 @@ class Runner:
         self._plugin.instances.lead()
 
     async def _reverify(self) -> None:
-        """Looks at the claims again as soon as the GPUs have changed.
+        """Looks at the claims again as soon as the GPUs have changed, unless another instance does.
 
         The API server is asked only if something could not be mended before: what GPUs do says nothing of claims.
         """
         while True:
             await self._changed.wait()
             self._changed.clear()
-            await self._agents.verifier.look(ask=self._agents.verifier.unsettled)
+            if self._plugin.instances.leads:
+                await self._agents.verifier.look(ask=self._agents.verifier.unsettled)
 
     def _use(self, inventory: Inventory) -> Listing:
         """What is offered of an inventory; it is published as well."""
@@ -150,11 +156,11 @@ class Runner:
         self._changed.set()
 
     def _report(self, inventory: Inventory, listing: Listing, refused: set[str]) -> None:
-        """Logs what was found, and everything that could not be used and was not said at the last look."""
-        if not inventory.driver_loaded:
-            _LOG.warning("no amdgpu driver is loaded; an empty slice is published until it is")
-        _LOG.info("found %d GPUs, %d devices", len(inventory.gpus), len(listing.devices))
+        """Logs what was found, and everything that could not be used; not what the last look has said already."""
         said, self._reported = self._reported, set()
+        if not inventory.driver_loaded:
+            self._say("no amdgpu driver is loaded; an empty slice is published until it is", said)
+        self._say(f"found {len(inventory.gpus)} GPUs, {len(listing.devices)} devices", said, level=logging.INFO)
         for problem in inventory.problems:
             self._say(f"{problem.path} {problem.reason}; costs {problem.costs}", said)
         for item in listing.withheld:
@@ -163,10 +169,10 @@ class Runner:
         for name in sorted(refused):
             self._say(f"attribute {name} is left out: longer than 64 bytes, or not printable", said)
 
-    def _say(self, text: str, said: set[str], reason: str = "") -> bool:
+    def _say(self, text: str, said: set[str], reason: str = "", level: int = logging.WARNING) -> bool:
         """Logs a line that was not said before; whether it was not."""
         self._reported.add(text)
         if text in said:
             return False
-        _LOG.warning("%s", text, extra=facts(reason=reason) if reason else None)
+        _LOG.log(level, "%s", text, extra=facts(reason=reason) if reason else None)
         return True

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from amdgpu_dra.apps.flags import VERSION_ENV
 from amdgpu_dra.apps.release.options import Options, clean_checkout, open_registry
 from amdgpu_dra.core.release import (
     EMPTY,
@@ -93,7 +94,8 @@ class _Push:
     def image(self, image: Image, repository: Repository, tag: str, near: str) -> None:
         """One image; `near` is a repository that may have some of its layers."""
         layout = read_layout(image.path)
-        stamped = stamp(layout.index, layout.read, _labels(self._checkout, self._version, self._source.uri))
+        labels = _labels(self._checkout, self._version, self._source.uri)
+        stamped = stamp(layout.index, layout.read, labels, {VERSION_ENV: self._version})
         _push_index(self._registry, repository, (layout, stamped), near)
         subject, name, version = descriptor(stamped.index), str(repository), self._version
         components = _components(layout, *self._locks)

@@ -8,12 +8,13 @@ import sys
 from collections.abc import Callable, Sequence
 
 from amdgpu_dra.api.errors import DriverError, UsageError
+from amdgpu_dra.apps.flags import version_of
 from amdgpu_dra.apps.webhook.flags import CertificateOptions, ServeOptions, parse_flags
 from amdgpu_dra.core.admission import answer, find_defect
 from amdgpu_dra.edge.telemetry import set_up_logging
 
 _LOG = logging.getLogger("webhook")
-VERSION = "0.1.0"
+VERSION = version_of(os.environ)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = parse_flags(sys.argv[1:] if arguments is None else arguments, os.environ, VERSION)
         set_up_logging(options.logging_format, options.v)
+        _LOG.info("version %s", VERSION)
         if isinstance(options, CertificateOptions):
             _make_certificate(options)
         else:

@@ -97,7 +97,7 @@ def _judge_ready(record: Record, document: bytes | None, here: Here) -> Finding 
         return _withdraw(Reason.CLAIM_QUARANTINED, str(error), document)
     if document == encode_spec(plan.spec):
         return None
-    was = "was lost" if document is None else "did not fit the device nodes of now"
+    was = "was missing" if document is None else "did not fit the device nodes of now"
     return Finding(
         reason=Reason.DOCUMENT_REWRITTEN,
         detail=f"its CDI document {was} and is written again",

@@ -75,7 +75,8 @@ def test_versions_stand_in_order(major: int, minor: int, patch: int, since: int,
 
 def _image(architecture: str) -> tuple[Blob, Blob]:
     config = blob(
-        "application/vnd.oci.image.config.v1+json", {"architecture": architecture, "config": {"Labels": {"a": "b"}}}
+        "application/vnd.oci.image.config.v1+json",
+        {"architecture": architecture, "config": {"Env": ["A=1"], "Labels": {"a": "b"}}},
     )
     layer = descriptor(Blob("application/vnd.oci.image.layer.v1.tar+gzip", b"shared"))
     return config, blob("application/vnd.oci.image.manifest.v1+json", {"config": descriptor(config), "layers": [layer]})
@@ -87,7 +88,7 @@ def test_stamped_images_have_the_labels_and_the_same_layers() -> None:
     read = {descriptor(each)["digest"]: json.loads(each.data) for pair in pairs.values() for each in pair}
     index = {"manifests": [descriptor(pair[1], platform={"architecture": name}) for name, pair in pairs.items()]}
 
-    found = stamp(index, read, LABELS)
+    found = stamp(index, read, LABELS, {"V": "2"})
 
     stamped = json.loads(found.index.data)
     assert [item["platform"]["architecture"] for item in stamped["manifests"]] == ["amd64", "arm64"]
@@ -95,9 +96,9 @@ def test_stamped_images_have_the_labels_and_the_same_layers() -> None:
     assert stamped["annotations"] == LABELS
     for config, manifest in zip(found.configurations, found.manifests, strict=True):
         assert json.loads(manifest.data)["config"] == descriptor(config)
-        assert json.loads(config.data)["config"]["Labels"] == {"a": "b"} | LABELS
+        assert json.loads(config.data)["config"] == {"Env": ["A=1", "V=2"], "Labels": {"a": "b"} | LABELS}
     assert len(found.layers) == 1
-    assert stamp(index, read, LABELS) == found
+    assert stamp(index, read, LABELS, {"V": "2"}) == found
 
 
 def test_a_referrer_is_listed_once() -> None:

@@ -30,19 +30,20 @@ class Stamped:
     index: Blob
 
 
-def stamp(index: Json, read: Mapping[str, Json], labels: Mapping[str, str]) -> Stamped:
-    """The index with these labels on each image, and as annotations on itself.
+def stamp(index: Json, read: Mapping[str, Json], labels: Mapping[str, str], environment: Mapping[str, str]) -> Stamped:
+    """The index with these labels on each image, and as annotations on itself, and an environment for the programs.
 
     Args:
         index: of manifests.
         read: every manifest and configuration, by digest.
         labels: names of the image-spec's annotations and their values.
+        environment: variables beside those that the images have.
     """
     configurations, manifests, described = [], [], []
     layers: dict[str, Json] = {}
     for item in index["manifests"]:
         manifest = read[item["digest"]]
-        configuration = blob(_CONFIG, _labelled(read[manifest["config"]["digest"]], labels))
+        configuration = blob(_CONFIG, _told(read[manifest["config"]["digest"]], labels, environment))
         stamped = blob(MANIFEST, {**manifest, "config": descriptor(configuration)})
         configurations.append(configuration)
         manifests.append(stamped)
@@ -57,6 +58,7 @@ def stamp(index: Json, read: Mapping[str, Json], labels: Mapping[str, str]) -> S
     )
 
 
-def _labelled(configuration: Json, labels: Mapping[str, str]) -> dict[str, Any]:
+def _told(configuration: Json, labels: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, Any]:
     run = configuration["config"]
-    return {**configuration, "config": {**run, "Labels": {**run.get("Labels", {}), **labels}}}
+    variables = [*run.get("Env", ()), *(f"{name}={value}" for name, value in environment.items())]
+    return {**configuration, "config": {**run, "Env": variables, "Labels": {**run.get("Labels", {}), **labels}}}

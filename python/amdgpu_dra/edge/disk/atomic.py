@@ -10,8 +10,16 @@ from amdgpu_dra.api.errors import HostError
 TEMPORARY = ".tmp"
 
 
-def write_file(folder: str, name: str, data: bytes, *, durable: bool) -> None:
-    """Puts `data` at `folder/name`: a temporary file, renamed. `durable`: the disk has file and name on return."""
+def write_file(folder: str, name: str, data: bytes, *, durable: bool, done: str = "") -> None:
+    """Puts `data` at `folder/name`: a temporary file, renamed.
+
+    Args:
+        folder: where.
+        name: of the file.
+        data: all that it shall hold.
+        durable: the disk has file and name on return; else both outlive this process, and a power cut may tear them.
+        done: a file beside it that goes when this one is there, if there is one.
+    """
     temporary = f"{folder}/.{name}{TEMPORARY}"
     try:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
@@ -28,6 +36,8 @@ def write_file(folder: str, name: str, data: bytes, *, durable: bool) -> None:
         with suppress(OSError):
             os.unlink(temporary)
         raise
+    if done:
+        remove_file(f"{folder}/{done}")
     if durable:
         sync_folder(folder)
 

@@ -132,4 +132,4 @@ def test_a_failed_write_leaves_no_half_file(tmp_path: Path, monkeypatch: pytest.
         store.save(_record("a"))
     monkeypatch.undo()
     assert store.load().records == (_record("a", State.PREPARING),)
-    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.intent"]

@@ -5,13 +5,14 @@ import itertools
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from amdgpu_dra.agent.ports import RecordStore
-from amdgpu_dra.api.checkpoint import HeldDevice, Record, State
+from amdgpu_dra.api.checkpoint import HeldDevice, Record, State, decode_record
 from amdgpu_dra.api.errors import DriverError, HostError
 from amdgpu_dra.edge.disk import RecordFiles
 from amdgpu_dra.testing.cutfs import CutMount, Fault, cut_mount
@@ -49,13 +50,15 @@ class Node:
     """A store on the disk, and what it has promised.
 
     Attributes:
-        promised: UID -> states of which one has to be found; ABSENT for no record.
+        promised: UID -> states of which one has to be found after a cut; ABSENT for no record.
+        told: the same after a kill, which leaves what the kernel was given.
         ignored: the sync that is not made: in calls of this verb the n-th one.
         syncs: those that were asked for, in the same words.
     """
 
     mount: CutMount
     promised: dict[str, set[str]] = field(default_factory=dict)
+    told: dict[str, set[str]] = field(default_factory=dict)
     store: RecordStore | None = None
     ignored: Sync | None = None
     syncs: list[Sync] = field(default_factory=list)
@@ -67,20 +70,42 @@ class Node:
             self.start()
         if verb == "start" or self.store is None:
             return
-        self.promised[uid] = self.promised.get(uid, {State.ABSENT}) | {state or State.ABSENT}
+        after = state or State.ABSENT
+        durable = not self._is_intent(uid, state)
+        for promises in (self.promised, self.told):
+            promises[uid] = promises.get(uid, {State.ABSENT}) | {after}
         self._watch(verb)
         if verb == "save":
             self.store.save(_record(uid, state))
         else:
             self.store.drop(uid)
-        self.promised[uid] = {state or State.ABSENT}
+        self.told[uid] = {after}
+        if durable:
+            self.promised[uid] = {after}
+
+    def _is_intent(self, uid: str, state: str) -> bool:
+        """Whether a cut may take a save: the end of a claim that is about to go, or the start of one that is new."""
+        return state == State.UNPREPARING or (state == State.PREPARING and self._done(uid) == State.ABSENT)
+
+    def _done(self, uid: str) -> str:
+        """What the durable file says, whatever is intended."""
+        path = Path(self.folder, f"{uid}.json")
+        return decode_record(path.read_bytes()).state if path.exists() else State.ABSENT
+
+    @property
+    def folder(self) -> str:
+        """Of the records."""
+        return f"{self.mount.path}/plugins/gpu.amd.com/claims"
 
     def start(self) -> None:
-        """A new process. What it finds it acts on, so from then on that is promised."""
+        """A new process. It finds what the last one was told is there, and acts on it."""
         self._watch("start")
-        self.store = RecordFiles(f"{self.mount.path}/plugins/gpu.amd.com/claims")
+        self.store = RecordFiles(self.folder)
         found = {record.uid: record.state for record in _load(self.store)}
-        self.promised = {uid: {found.get(uid, State.ABSENT)} for uid in self.promised}
+        states = {uid: found.get(uid, State.ABSENT) for uid in self.told}
+        assert [uid for uid, state in states.items() if state not in self.told[uid]] == []
+        self.told = {uid: {state} for uid, state in states.items()}
+        self.promised = {uid: {state, self._done(uid)} for uid, state in states.items()}
 
     def _watch(self, verb: str) -> None:
         count = itertools.count(1)
@@ -94,7 +119,7 @@ class Node:
     def find_broken(self) -> list[str]:
         """After a cut: which promises are not kept, and what is there that was never written."""
         self.mount.disk.ignores = lambda _path: False
-        store = RecordFiles(f"{self.mount.path}/plugins/gpu.amd.com/claims")
+        store = RecordFiles(self.folder)
         found = {record.uid: record for record in _load(store)}
         broken = []
         for uid, states in self.promised.items():
@@ -104,7 +129,7 @@ class Node:
                 broken.append(f"{uid}: promised {sorted(states)}, found {record}")
         broken += [f"{uid}: of nobody" for uid in found]
         files = (path for path, data in self.mount.disk.tree().items() if data is not None)
-        broken += [f"{path}: left over" for path in files if not path.endswith(".json")]
+        broken += [f"{path}: left over" for path in files if not path.endswith((".json", ".intent"))]
         return broken
 
 

@@ -1,4 +1,10 @@
-"""Records of claims: one small file each, so that the cost of a claim does not grow with their number."""
+"""Records of claims: one small file each, so that the cost of a claim does not grow with their number.
+
+What is done is durable: `<uid>.json`. What is about to be done has a file beside it, `<uid>.intent`, which outlives
+this process and not always a power cut: that one takes with it what was begun, since CDI documents lie in a tmpfs and
+modes of GPUs do not outlive a boot. So a Prepare waits for the disk once for its bytes and once for their name, and an
+Unprepare once. See docs/decisions/0002-claim-records.md.
+"""
 
 import logging
 import os
@@ -13,21 +19,29 @@ from amdgpu_dra.api.checkpoint import (
     LostRecord,
     NewerRecordError,
     Record,
+    State,
     decode_record,
     encode_record,
     is_uid,
 )
 from amdgpu_dra.edge.disk.aside import drop_oldest, set_aside
-from amdgpu_dra.edge.disk.atomic import host_errors, make_folder, sweep_temporaries, sync_folder, write_file
+from amdgpu_dra.edge.disk.atomic import (
+    host_errors,
+    make_folder,
+    remove_file,
+    sweep_temporaries,
+    sync_folder,
+    write_file,
+)
 
 _LOG = logging.getLogger("disk")
-_END = ".json"
+_END, _INTENT = ".json", ".intent"
 # A claim has at most 32 devices of the API's, in some 200 bytes each.
 _LARGEST = 1 << 20
 
 
 class RecordFiles:
-    """`<folder>/<uid>.json`. Fulfils `agent/ports.RecordStore`."""
+    """`<folder>/<uid>.json` and `<folder>/<uid>.intent`. Fulfils `agent/ports.RecordStore`."""
 
     def __init__(self, folder: str, *, writer: str = "") -> None:
         """`writer`: the version of this driver, which records name. Nothing is touched yet."""
@@ -48,10 +62,11 @@ class RecordFiles:
         """
         with self._errors("to read it"):
             self._make()
-            names = sorted(name for name in os.listdir(self.folder) if name.endswith(_END))
+            names = os.listdir(self.folder)
+        uids = {name.removesuffix(end) for end in (_END, _INTENT) for name in names if name.endswith(end)}
         records, lost = list[Record](), list[LostRecord]()
-        for name in names:
-            found = self._look_at(name)
+        for uid in sorted(uids):
+            found = self._find(uid, intended=f"{uid}{_INTENT}" in names)
             if isinstance(found, Record):
                 records.append(found)
             elif found is not None:
@@ -64,16 +79,27 @@ class RecordFiles:
             make_folder(self.folder, 0o750)
             self._made = True
 
-    def _look_at(self, name: str) -> Record | LostRecord | None:
-        """The record in a file; None if the file has gone meanwhile."""
-        uid = name.removesuffix(_END)
+    def _find(self, uid: str, *, intended: bool) -> Record | LostRecord | None:
+        """What is known of a claim; None if that has gone meanwhile.
+
+        The intent is read first: another process writes the record before it removes the intent to prepare.
+        """
+        intent = self._look_at(uid, _INTENT) if intended else None
+        done = self._look_at(uid, _END)
+        return intent if intent is not None and (done is None or _overrules(intent, done)) else done
+
+    def _look_at(self, uid: str, end: str) -> Record | LostRecord | None:
+        """The record in a file; None if the file has gone meanwhile, or is an intent that a power cut has torn."""
+        name = f"{uid}{end}"
         try:
-            record = decode_record(self._read(name))
+            record = decode_record(self._read(name, end))
         except FileNotFoundError:
             return None
         except NewerRecordError as error:
             return replace(error.record, uid=uid)
         except CorruptRecordError as error:
+            if end == _INTENT:
+                return None
             why = str(error)
         except OSError as error:
             why = f"it cannot be read: {error.strerror}"
@@ -83,9 +109,9 @@ class RecordFiles:
             why = f"it is the record of claim UID {record.uid!r}"
         return LostRecord(uid=uid, file=f"{self.folder}/{name}", why=why)
 
-    def _read(self, name: str) -> bytes:
+    def _read(self, name: str, end: str) -> bytes:
         """The bytes of a file, and of nothing else that may have its name: a pipe would be waited for."""
-        if not is_uid(name.removesuffix(_END)):
+        if not is_uid(name.removesuffix(end)):
             raise CorruptRecordError("its name is no claim's UID")
         status = os.lstat(f"{self.folder}/{name}")
         if not stat.S_ISREG(status.st_mode):
@@ -97,32 +123,63 @@ class RecordFiles:
             return file.read()
 
     def sweep(self, may: Callable[[str], bool]) -> None:
-        """Removes what killed processes left half written of claims (their UIDs) of which `may` is true."""
+        """Removes what killed processes left half written of claims (their UIDs) of which `may` is true.
+
+        So does a power cut, of intents; and an intent to prepare outlives a kill that came when all was done.
+        """
         with self._errors("to remove half records"):
-            sweep_temporaries(self.folder, "", _END, may)
+            for end in (_END, _INTENT):
+                sweep_temporaries(self.folder, "", end, may)
+            for name in os.listdir(self.folder):
+                uid = name.removesuffix(_INTENT)
+                if name != uid and may(uid) and self._is_over(uid):
+                    _LOG.info("removed %r in %s, an intent that is over or was torn by a power cut", name, self.folder)
+                    remove_file(f"{self.folder}/{name}")
+
+    def _is_over(self, uid: str) -> bool:
+        """Whether an intent says nothing, or nothing more."""
+        intent, done = self._look_at(uid, _INTENT), self._look_at(uid, _END)
+        return intent is None or not (done is None or _overrules(intent, done))
 
     def save(self, record: Record) -> None:
-        """Keeps a record; on return the disk has it."""
+        """Keeps a record; on return the disk has it, or every other process if it is an intent."""
         data = encode_record(replace(record, writer=self._writer))
-        name = f"{record.uid}{_END}"
         with self._errors("to write a record"):
             if record.uid in self._lost:
-                self._set_aside(name, copy=True)
+                self._set_aside(f"{record.uid}{_END}", copy=True)
             try:
-                write_file(self.folder, name, data, durable=True)
+                self._write(record, data)
             except FileNotFoundError:
                 # Somebody has removed the folder.
                 self._make()
-                write_file(self.folder, name, data, durable=True)
+                self._write(record, data)
         self._lost.discard(record.uid)
+
+    def _write(self, record: Record, data: bytes) -> None:
+        if self._is_intent(record):
+            write_file(self.folder, f"{record.uid}{_INTENT}", data, durable=False)
+        else:
+            write_file(self.folder, f"{record.uid}{_END}", data, durable=True, done=f"{record.uid}{_INTENT}")
+
+    def _is_intent(self, record: Record) -> bool:
+        """Whether its file need not be durable, since what a power cut leaves without it is as good.
+
+        An intent to prepare in place of a record of before is no such thing: that one's devices may be others.
+        """
+        if record.uid in self._lost:
+            return False
+        if record.state == State.PREPARING:
+            return not os.path.lexists(f"{self.folder}/{record.uid}{_END}")
+        return record.state == State.UNPREPARING
 
     def drop(self, uid: str) -> None:
         """Forgets a record; on return the disk has forgotten it."""
         with self._errors("to remove a record"), suppress(FileNotFoundError):
             if uid in self._lost:
                 self._set_aside(f"{uid}{_END}", copy=False)
-            with suppress(FileNotFoundError):
-                os.unlink(f"{self.folder}/{uid}{_END}")
+            for end in (_END, _INTENT):
+                with suppress(FileNotFoundError):
+                    os.unlink(f"{self.folder}/{uid}{end}")
             sync_folder(self.folder)
         self._lost.discard(uid)
 
@@ -136,3 +193,10 @@ class RecordFiles:
 
     def _errors(self, expected: str) -> AbstractContextManager[None]:
         return host_errors(f"claim records {self.folder}", expected)
+
+
+def _overrules(intent: Record | LostRecord, done: Record | LostRecord) -> bool:
+    """Whether an intent is younger than the record beside it."""
+    if not (isinstance(intent, Record) and isinstance(done, Record)) or done.state == State.NEWER:
+        return False
+    return intent.state == State.UNPREPARING

@@ -182,10 +182,11 @@ def test_fields_of_a_newer_driver_outlive_a_save(store: RecordFiles) -> None:
     raw["devices"][0]["slot"] = 7
     Path(store.folder, "a.json").write_bytes(_signed(raw))
     (record, _) = store.load().records
-    store.save(replace(record, state=State.UNPREPARING))
+    for state, end in ((State.UNPREPARING, "intent"), (State.READY, "json")):
+        store.save(replace(record, state=state))
 
-    written = json.loads(Path(store.folder, "a.json").read_bytes().splitlines()[0])
-    assert written == raw | {"state": State.UNPREPARING, "writer": "0.9.0"}
+        written = json.loads(Path(store.folder, f"a.{end}").read_bytes().splitlines()[0])
+        assert written == raw | {"state": state, "writer": "0.9.0"}
 
 
 def test_a_record_that_cannot_be_read_stays(store: RecordFiles, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,6 +242,86 @@ def test_what_was_set_aside_is_bounded(tmp_path: Path, monkeypatch: pytest.Monke
     drop_oldest(str(tmp_path))
 
     assert sorted(os.listdir(tmp_path)) == [f"{start}.json.corrupt" for start in ("2", "3", "4", "folder")]
+
+
+def _states(store: RecordFiles) -> dict[str, str]:
+    """What another process finds."""
+    return {record.uid: record.state for record in RecordFiles(store.folder).load().records}
+
+
+def test_a_claims_life_in_files(store: RecordFiles) -> None:
+    """An intent has a file of its own, and goes with the end of what was intended."""
+    life: list[tuple[str, list[str]]] = [
+        (State.PREPARING, ["c.intent"]),
+        (State.READY, ["c.json"]),
+        (State.UNPREPARING, ["c.intent", "c.json"]),
+        # Another device may have been allocated meanwhile: the record of the old one goes, durably.
+        (State.PREPARING, ["c.json"]),
+        (State.UNPREPARING, ["c.intent", "c.json"]),
+    ]
+    for state, names in life:
+        store.save(replace(_record("c"), state=state))
+        assert [name for name in _names(store) if name.startswith("c")] == names
+        assert _states(store)["c"] == state
+    store.drop("c")
+
+    assert _names(store) == ["a.json", "b.json"]
+
+
+@pytest.mark.parametrize("harm", [_cut, _flip, _empty, _folder, _pipe])
+def test_a_torn_intent_is_none(store: RecordFiles, harm: Callable[[Path], None]) -> None:
+    """A power cut tears what was not durable, and takes what was begun: the claim is as it was before."""
+    for uid in ("b", "c"):
+        store.save(replace(_record(uid), state=State.UNPREPARING))
+        harm(Path(store.folder, f"{uid}.intent"))
+
+    assert _states(store) == {"a": State.READY, "b": State.READY}
+    assert store.load().lost == ()
+
+
+def test_an_intent_that_the_disk_does_not_give_is_told(store: RecordFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing says that it was torn; the claim may have devices."""
+    store.save(replace(_record("c"), state=State.PREPARING))
+    status = os.lstat
+
+    def fail(path: str) -> os.stat_result:
+        if path.endswith("/c.intent"):
+            raise OSError(5, "Input/output error", path)
+        return status(path)
+
+    monkeypatch.setattr("os.lstat", fail)
+    loaded = store.load()
+    monkeypatch.undo()
+
+    assert [(item.uid, item.file) for item in loaded.lost] == [("c", f"{store.folder}/c.intent")]
+
+
+def test_a_newer_intent_holds_its_devices(store: RecordFiles) -> None:
+    """A newer driver was killed while it prepared: the claim is one that this driver does not know."""
+    raw = json.loads(encode_record(replace(_record("c"), state=State.PREPARING)).splitlines()[0])
+    Path(store.folder, "c.intent").write_bytes(_signed(raw | {"version": 2}))
+    found = store.load().records[-1]
+
+    assert (found.uid, found.state, [device.device for device in found.devices]) == ("c", State.NEWER, ["gpu-c"])
+
+
+def test_intents_that_are_over_are_swept(store: RecordFiles) -> None:
+    """Torn ones, and one to prepare beside its record, unless its claim is in work; one that goes on stays."""
+    for name, state in (("a", State.PREPARING), ("b", State.UNPREPARING), ("c", State.PREPARING)):
+        Path(store.folder, f"{name}.intent").write_bytes(encode_record(replace(_record(name), state=state)))
+    for name in ("torn", "work"):
+        Path(store.folder, f"{name}.intent").touch()
+    store.sweep(lambda uid: uid != "work")
+
+    assert [name for name in _names(store) if "intent" in name] == ["b.intent", "c.intent", "work.intent"]
+
+
+def test_an_intent_to_prepare_gives_way_to_the_record(store: RecordFiles) -> None:
+    """A kill may leave both: the record is the younger one."""
+    intent = encode_record(replace(_record("a"), state=State.PREPARING))
+    Path(store.folder, "a.intent").write_bytes(intent)
+
+    assert _states(store)["a"] == State.READY
 
 
 @pytest.fixture(name="synced")

@@ -99,6 +99,8 @@ async def _cut_after(node: Node, change: int) -> int:
     await asyncio.gather(life, return_exceptions=True)
     pieces = node.mount.disk.unsynced
     node.mount.disk.cut(PARTS[change % len(PARTS)](pieces))
+    # A tmpfs, as nearly everywhere.
+    shutil.rmtree(node.world.setting.work / "cdi", ignore_errors=True)
     await node.kubelet.close()
     plugin = await node.start()
     await node.check()

@@ -189,17 +189,17 @@ class Stage:
         return re.sub(r"\n[0-9a-f]{64}\n", "\nSUM\n", text).replace(f"{self.work}", "WORK")
 
     def check_records(self) -> None:
-        """At any time, also with the plugin dead: what is under a record's name is whole, and no device is in two."""
+        """At any time, also with the plugin dead: records and intents are whole, and no device is in those of two."""
         held: dict[str, str] = {}
-        for path in self.records.glob("*.json") if self.records.is_dir() else ():
+        for path in [*self.records.glob("*.json"), *self.records.glob("*.intent")]:
             data, found = path.read_bytes(), self.work / "kept" / path.relative_to(self.work)
             if found.exists() and found.read_bytes() == data:
                 # Not of this run: it may be what the story has torn.
                 continue
             record = decode_record(data)
             for device in record.devices:
-                assert device.device not in held, f"{device.device} is held by {record.name} and {held[device.device]}"
-                held[device.device] = record.name
+                other = held.setdefault(device.device, record.name)
+                assert other == record.name, f"{device.device} is held by {record.name} and {other}"
 
     async def kill(self) -> None:
         """Ends the plugin and the connection to it, whatever they are at."""

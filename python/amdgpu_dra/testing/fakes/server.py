@@ -56,6 +56,9 @@ class FakeSlices:
     def __init__(self) -> None:
         self.slices: dict[str, ResourceSlice] = {}
         self.down = False
+        # As where a right is missing.
+        self.refuses = False
+        self.asked = 0
         self.writes = 0
         self.version = "v1.37.0"
         # As with the feature gate DRAPartitionableDevices off.
@@ -72,8 +75,13 @@ class FakeSlices:
         self.refused_watches = 0
 
     def _check(self) -> None:
+        self.asked += 1
         if self.down:
             raise NotReadyError("API server", expected="an answer", found="none", action="wait")
+        if self.refuses:
+            error = NotReadyError("API server", expected="slices", found="forbidden", action="give the right")
+            error.refused = True
+            raise error
 
     def put(self, item: ResourceSlice) -> ResourceSlice:
         """Stores a slice, as anybody may."""
