@@ -95,6 +95,20 @@ def test_each_mode_has_a_class(mode: str) -> None:
     assert selector["cel"]["expression"].endswith(f"{GUARDED} == '{mode}'")
 
 
+def test_one_class_has_amd_com_gpu() -> None:
+    """With every class on, `amd.com/gpu` is the whole GPUs' alone; a mode that shall have it too is refused."""
+    modes = [f"deviceClass.modes.{mode}.create=true" for mode in MODES]
+    objects = helm.rendered(*IMAGE, *helm.given(*modes))
+    having = [name for name, item in objects.items() if item.get("spec", {}).get("extendedResourceName")]
+    assert having == ["DeviceClass/whole.gpu.amd.com"]
+    assert objects[having[0]]["spec"]["extendedResourceName"] == "amd.com/gpu"
+
+    path = "deviceClass.modes.cpx.extendedResourceName"
+    done = helm.render(*IMAGE, *helm.given(*modes, f"{path}=amd.com/gpu"))
+    assert done.returncode != 0
+    assert f"{path}: expected a name that no other class has, found amd.com/gpu, which deviceClass." in done.stderr
+
+
 @pytest.mark.parametrize(
     ("kubernetes", "version", "extended"),
     [("1.36.0", "v1", True), ("1.33.2", "v1beta2", False), ("1.32.9", "v1beta1", False)],

@@ -1,5 +1,6 @@
 """One cluster for all files of scenarios, and a namespace for each test."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from harness import GIVEN, Cluster, open_cluster
 
 SCENARIOS = Path("e2e/scenarios")
-FLEETS = ("mi300x-8-spx", "mi300x-8-mixed")
+FLEETS = ("mi300x-8-spx", "mi300x-8-mixed", "mi250x-8")
 IMAGES = ("images/kubelet_plugin/load/tarball.tar", "images/fakegpu/load/tarball.tar")
 
 
@@ -30,14 +31,15 @@ def _node_access(cluster: Cluster) -> None:
 
 @pytest.fixture(name="namespace")
 def _namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A namespace for one test. When it is gone, nothing of its claims may be left on node or API server."""
-    name = request.node.name.replace("_", "-").removeprefix("test-")[:40].rstrip("-")
+    """A namespace for one test. When its pods are gone, nothing of its claims may be left on nodes or API server."""
+    name = re.sub("[^a-z0-9]+", "-", request.node.name).removeprefix("test-")[:63].rstrip("-")
     cluster.make_namespace(name)
     cluster.apply((SCENARIOS / "probe.yaml").read_text(), name)
     yield name
-    cluster.kubectl("delete", "namespace", name, "--wait", "--timeout=60s", timeout=90)
+    # The end of a namespace is not waited for: its controller begins after five seconds, and goes on with nothing left.
+    cluster.kubectl("delete", "pods,resourceclaims", "--all", "-n", name, "--wait", "--timeout=60s", timeout=90)
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
     assert cluster.get("resourceclaims", namespace=name) == []
-    if not cluster.has_nodes:
-        return
-    left = cluster.in_node("find", "/var/run/cdi", "/var/lib/kubelet/plugins/gpu.amd.com/claims", "-name", "*.json")
-    assert left == ""
+    for node in cluster.nodes if cluster.has_nodes else ():
+        folders = ("/var/run/cdi", "/var/lib/kubelet/plugins/gpu.amd.com/claims")
+        assert cluster.in_node("find", *folders, "-name", "*.json", node=node) == ""

@@ -1,12 +1,21 @@
 """The chart's life in a cluster: installed with the webhook, tested, upgraded, rolled back, and gone again."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import TREES, Cluster, install_driver, load_image, rollback_driver, run_chart_test, upgrade_driver
+from harness import (
+    TREES,
+    Cluster,
+    ask_as_plugin,
+    install_driver,
+    load_image,
+    new_slice,
+    rollback_driver,
+    run_chart_test,
+    upgrade_driver,
+)
 
 NAMESPACE = "amd-gpu"
 WEBHOOK = {
@@ -16,24 +25,6 @@ WEBHOOK = {
 }
 # They come and go by themselves.
 _PASSING = {"events", "events.events.k8s.io", "leases.coordination.k8s.io", "endpointslices.discovery.k8s.io"}
-# Run in the plugin's container: tries to make a slice with the pod's own token; prints status and message.
-_WRITE = """
-import json, os, ssl, sys, urllib.error, urllib.request
-account = "/var/run/secrets/kubernetes.io/serviceaccount"
-node = sys.argv[1]
-body = {"apiVersion": "resource.k8s.io/v1", "kind": "ResourceSlice", "metadata": {"name": "written-by-hand"},
-        "spec": {"driver": "gpu.amd.com", "nodeName": node,
-                 "pool": {"name": node, "generation": 1, "resourceSliceCount": 1}}}
-request = urllib.request.Request(
-    f"https://{os.environ['KUBERNETES_SERVICE_HOST']}:{os.environ['KUBERNETES_SERVICE_PORT']}"
-    "/apis/resource.k8s.io/v1/resourceslices?dryRun=All", json.dumps(body).encode(),
-    {"Authorization": "Bearer " + open(f"{account}/token").read(), "Content-Type": "application/json"})
-try:
-    with urllib.request.urlopen(request, context=ssl.create_default_context(cafile=f"{account}/ca.crt")) as answer:
-        print(json.dumps([answer.status, ""]))
-except urllib.error.HTTPError as error:
-    print(json.dumps([error.code, json.load(error)["message"]]))
-"""
 
 
 def _everything(cluster: Cluster) -> set[str]:
@@ -63,13 +54,11 @@ def _variables(cluster: Cluster) -> dict[str, str]:
     return {item["name"]: item.get("value", "") for item in container["env"]}
 
 
-def _write_as_plugin(cluster: Cluster, node: str) -> tuple[int, str]:
-    """What the API server says when a plugin writes a slice of this node."""
-    pods = cluster.get("pods", namespace=NAMESPACE)
-    name = next(pod["metadata"]["name"] for pod in pods if "kubeletplugin" in pod["metadata"]["name"])
-    printed = cluster.kubectl("exec", "-n", NAMESPACE, name, "--", "python3.13", "-I", "-c", _WRITE, node)
-    status, message = json.loads(printed)
-    return status, message
+def _write_as_plugin(cluster: Cluster, node: str, of_node: str) -> tuple[int, str]:
+    """What the API server says when the plugin of a node writes a slice of this or another node."""
+    path = "/apis/resource.k8s.io/v1/resourceslices?dryRun=All"
+    ((status, body),) = ask_as_plugin(cluster, node, ("POST", path, new_slice("v1", "written-by-hand", of_node)))
+    return status, body.get("message", "")
 
 
 def _classes(cluster: Cluster) -> set[str]:
@@ -91,8 +80,8 @@ def test_install_upgrade_rollback_and_uninstall(cluster: Cluster, empty: set[str
     assert "cpx.gpu.amd.com" in _classes(cluster)
     run_chart_test(cluster)
 
-    assert _write_as_plugin(cluster, node) == (201, "")
-    status, message = _write_as_plugin(cluster, "another-node")
+    assert _write_as_plugin(cluster, node, node) == (201, "")
+    status, message = _write_as_plugin(cluster, node, "another-node")
     assert status == 403  # Forbidden
     assert f"spec.nodeName: expected {node}, the node of the pod, found another-node" in message
 

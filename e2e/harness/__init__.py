@@ -1,5 +1,6 @@
 """A real Kubernetes cluster for tests: where it runs, the driver in it, how its state is read, loads and faults."""
 
+from harness.account import Request, ask_as_plugin, find_plugin_pod, new_slice
 from harness.apiserver import Answer, Server, chart_objects, open_server
 from harness.cluster import Cluster, Installed
 from harness.driver import (
@@ -16,6 +17,7 @@ from harness.driver import (
     run_chart_test,
     upgrade_driver,
 )
+from harness.examples import apply_example, delete_example
 from harness.faults import (
     PLUGIN,
     fill_disk,
@@ -58,14 +60,19 @@ __all__ = [
     "Installed",
     "Outcome",
     "Pieces",
+    "Request",
     "Server",
     "allocated_devices",
+    "apply_example",
     "apply_scenario",
+    "ask_as_plugin",
     "chart_objects",
     "check_waits",
+    "delete_example",
     "fill_disk",
     "find_left_over",
     "find_pieces",
+    "find_plugin_pod",
     "find_races",
     "free_disk",
     "install_driver",
@@ -76,6 +83,7 @@ __all__ = [
     "load_image",
     "logs_folder",
     "make_manifest",
+    "new_slice",
     "open_cluster",
     "open_server",
     "parse_failures",

@@ -3,6 +3,7 @@
 Knows kind, kubectl and helm. Refuses to know what a scenario checks.
 """
 
+import itertools
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -30,10 +31,12 @@ class Setting:
 
     Attributes:
         mounts: path in the node -> folder beside the cluster.
+        workers: the same for each further node.
         patches: documents that kind merges into what it gives to kubeadm.
     """
 
     mounts: Mapping[str, Path]
+    workers: tuple[Mapping[str, Path], ...] = ()
     patches: tuple[str, ...] = ()
 
 
@@ -56,6 +59,7 @@ class Cluster:
     """One cluster; `kubectl` and the waits speak to it.
 
     Attributes:
+        nodes: their names, that of the control plane first; this one alone until `create` has made more.
         image: of the plugin, as the nodes get it.
         installed: the driver that is there and stays, if it is not for the tests to install it.
         has_nodes: whether commands can be run in its nodes and images be put into them.
@@ -65,6 +69,7 @@ class Cluster:
         self.host, self._pieces, self._name = host, pieces, name
         self._node = f"{name}-control-plane"
         self._address = ""
+        self.nodes: tuple[str, ...] = (self._node,)
         self.image = DEV_IMAGE
         self.installed: Installed | None = None
         self.has_nodes = pieces.provider != KUBECONFIG_WAY
@@ -111,14 +116,18 @@ class Cluster:
         self.wait(
             "the ServiceAccount default", lambda: bool(self.get("serviceaccounts", namespace="default", name="default"))
         )
+        if setting.workers:
+            self.nodes = tuple(sorted(node["metadata"]["name"] for node in self.get("nodes")))
+            # Beside workers kind leaves it on the node of the control plane, where pods shall run here too.
+            self.kubectl("taint", "nodes", self._node, "node-role.kubernetes.io/control-plane-")
 
     def _config(self, setting: Setting) -> dict[str, Any]:
         """The configuration that kind is given."""
-        mounts = [{"hostPath": str(source), "containerPath": target} for target, source in setting.mounts.items()]
+        nodes = [("control-plane", setting.mounts), *(("worker", mounts) for mounts in setting.workers)]
         found: dict[str, Any] = {
             "kind": "Cluster",
             "apiVersion": "kind.x-k8s.io/v1alpha4",
-            "nodes": [{"role": "control-plane", "extraMounts": mounts}],
+            "nodes": [{"role": role, "extraMounts": _mounts(mounts)} for role, mounts in nodes],
             "kubeadmConfigPatches": list(setting.patches),
         }
         if self._pieces.provider == "podman":
@@ -195,9 +204,9 @@ class Cluster:
 
         return self.wait(f"pod {pod} to be {' or '.join(phases)}", look, seconds=seconds)
 
-    def in_node(self, *command: str) -> str:
-        """Runs a command in the node."""
-        return self.host.run(self._pieces.provider, "exec", self._node, *command)
+    def in_node(self, *command: str, node: str = "") -> str:
+        """Runs a command in a node, by default in that of the control plane."""
+        return self.host.run(self._pieces.provider, "exec", node or self._node, *command)
 
     def restart_node(self) -> None:
         """Ends every process of the node, wipes its /run, and starts it again; it keeps its address."""
@@ -235,12 +244,18 @@ class Cluster:
             "kubelet.log": "cat /var/log/kubelet.log",
             "containerd.log": "cat /var/log/containerd.log",
         }
-        for name, script in logs.items():
+        for node, (name, script) in itertools.product(self.nodes, logs.items()):
             try:
-                (out / name).write_text(self.in_node("sh", "-c", script))
+                text = self.in_node("sh", "-c", script, node=node)
             except CommandError as error:
-                (out / name).write_text(str(error))
+                text = str(error)
+            (out / (name if node == self._node else f"{node}.{name}")).write_text(text)
 
     def delete(self) -> None:
         """Takes the cluster away."""
         self.host.run(self._pieces.kind, "delete", "cluster", "--name", self._name, timeout=60)
+
+
+def _mounts(mounts: Mapping[str, Path]) -> list[dict[str, str]]:
+    """As kind writes them."""
+    return [{"hostPath": str(source), "containerPath": target} for target, source in mounts.items()]

@@ -37,16 +37,23 @@ def write_trees(work: Path, fleet: FleetSpec) -> None:
     write_tree(render(fleet), tree)
 
 
-def make_nodes(cluster: Cluster, fleet: FleetSpec) -> None:
-    """Makes the device nodes of a tree that a user who is not root wrote: in the cluster's node, where root can."""
+def make_nodes(cluster: Cluster, fleet: FleetSpec, tree: str = "", *, node: str = "") -> None:
+    """Makes the device nodes of a tree that a user who is not root wrote: in the cluster's node, where root can.
+
+    Args:
+        cluster: that is there.
+        fleet: whose tree it is.
+        tree: its path in the node, if not that of its name below TREES.
+        node: if not that of the control plane.
+    """
     if os.geteuid() == 0:
         return
-    folder = f"{TREES}/{fleet.name}/dev"
+    folder = f"{tree or f'{TREES}/{fleet.name}'}/dev"
     made = [
-        f"rm -f {folder}/{node.path}; mknod -m 666 {folder}/{node.path} c {node.major} {node.minor}"
-        for node in list_nodes(render(fleet))
+        f"rm -f {folder}/{each.path}; mknod -m 666 {folder}/{each.path} c {each.major} {each.minor}"
+        for each in list_nodes(render(fleet))
     ]
-    cluster.in_node("sh", "-ec", "; ".join((f"rm -f {folder}/{FAKE_MARKER}", *made)))
+    cluster.in_node("sh", "-ec", "; ".join((f"rm -f {folder}/{FAKE_MARKER}", *made)), node=node)
 
 
 def install_driver(cluster: Cluster, tree: str, **values: str) -> None:
@@ -127,12 +134,13 @@ def run_chart_test(cluster: Cluster) -> None:
 
 
 def remove_driver(cluster: Cluster) -> None:
-    """Takes the chart away; nothing of it may be left on the node. A driver that was there before stays."""
+    """Takes the chart away; nothing of it may be left on the nodes. A driver that was there before stays."""
     if cluster.installed is not None:
         return
     cluster.uninstall(NAMESPACE)
-    left = cluster.in_node("find", "/var/run/cdi", "-name", "*amd*")
-    assert left == "", left
+    for node in cluster.nodes:
+        left = cluster.in_node("find", "/var/run/cdi", "-name", "*amd*", node=node)
+        assert left == "", left
     # The kubelet does that too, 30 s after the plugin has gone; the next installation starts with a clean table.
     cluster.kubectl("delete", "resourceslices", "--all")
 

@@ -29,11 +29,21 @@ _FAULT_PATCHES = (
     _NO_ELECTION,
 )
 _SMALL_DISK = "2m"
+# Every version of the group, so that each can be asked.
+_EVERY_VERSION = """\
+kind: ClusterConfiguration
+apiServer: {extraArgs: [{name: runtime-config, value: "resource.k8s.io/v1beta1=true,resource.k8s.io/v1beta2=true"}]}
+"""
 
 
 @contextmanager
 def open_cluster(
-    fleets: Sequence[str], images: Sequence[str], *, failed: Callable[[], bool], for_faults: bool = False
+    fleets: Sequence[str],
+    images: Sequence[str],
+    *,
+    failed: Callable[[], bool],
+    for_faults: bool = False,
+    node_each: bool = False,
 ) -> Iterator[Cluster]:
     """A kind cluster with images loaded; its node has a tree of each fleet below TREES.
 
@@ -42,6 +52,7 @@ def open_cluster(
         images: archives of this build.
         failed: whether the logs shall be kept, as they are after an error in here.
         for_faults: the plugin's folder is a small disk of its own, and killed containers come back at once.
+        node_each: a node for each fleet, with its tree at TREES itself; every version of resource.k8s.io is served.
     """
     pieces = find_pieces()
     base = cache_folder() / "e2e"
@@ -52,9 +63,11 @@ def open_cluster(
         host = way_of(pieces).start(work, kept=False)
         cluster, done = Cluster(host, pieces), False
         try:
-            cluster.create(_fault_setting(host) if for_faults else Setting(mounts={TREES: work / "trees"}))
-            for fleet in fleets:
-                make_nodes(cluster, read_fleet(fleet))
+            usual = _setting(work / "trees", fleets, node_each=node_each)
+            cluster.create(_fault_setting(host) if for_faults else usual)
+            for number, fleet in enumerate(fleets):
+                tree, node = (TREES, cluster.nodes[number]) if node_each else ("", "")
+                make_nodes(cluster, read_fleet(fleet), tree, node=node)
             for image in images:
                 load_image(cluster, Path(image).resolve())
             yield cluster
@@ -67,6 +80,14 @@ def open_cluster(
                     cluster.delete()
             finally:
                 host.stop()
+
+
+def _setting(trees: Path, fleets: Sequence[str], *, node_each: bool) -> Setting:
+    """One node with all trees, or a node for each."""
+    if not node_each:
+        return Setting(mounts={TREES: trees})
+    first, *others = ({TREES: trees / fleet} for fleet in fleets)
+    return Setting(mounts=first, workers=tuple(others), patches=(_EVERY_VERSION,))
 
 
 def _fault_setting(host: Host) -> Setting:

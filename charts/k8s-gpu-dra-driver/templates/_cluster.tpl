@@ -27,6 +27,19 @@ extendedResourceName: {{ index . 1 }}
 {{- end -}}
 {{- end -}}
 
+{{- /* Nothing; fails where another class has the extended resource already, since the scheduler takes the newest class of
+a name, which may be a fraction for who asks for a GPU: (list TAKEN MODE NAME), with TAKEN: name -> value that has it. */ -}}
+{{- define "driver.takeResource" -}}
+{{- $taken := index . 0 -}}
+{{- $path := printf "deviceClass.modes.%s.extendedResourceName" (index . 1) -}}
+{{- with index . 2 -}}
+{{- if hasKey $taken . -}}
+{{- fail (printf "%s: expected a name that no other class has, found %s, which %s has too; give one of them another name, or none" $path . (get $taken .)) -}}
+{{- end -}}
+{{- $_ := set $taken . $path -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "driver.metricsOn" -}}
 {{- if gt (int .Values.kubeletPlugin.containers.plugin.metricsPort) 0 -}}true{{- end -}}
 {{- end -}}

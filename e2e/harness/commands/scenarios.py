@@ -11,7 +11,7 @@ from harness.commands.install import installed_values
 from harness.commands.session import Session, Teller, hint
 from harness.lab import GIVEN
 
-SCENARIOS = tuple(f"e2e/{name}_test.py" for name in ("whole", "mixed", "partitions"))
+SCENARIOS = tuple(f"e2e/{name}_test.py" for name in ("whole", "mixed", "partitions", "examples"))
 
 
 class _Giver:

@@ -1,4 +1,4 @@
-"""What the project's own pages, chart, scenarios and demo select by stands in selectors.json."""
+"""What the project's own pages, examples, chart, scenarios and demo select by stands in selectors.json."""
 
 import json
 import re
@@ -69,6 +69,13 @@ def test_chart() -> None:
 def test_scenarios() -> None:
     """So it is with the end-to-end scenarios."""
     found = {path: _of_manifest(path) for path in (_ROOT / "e2e/scenarios").glob("*.yaml")}
+    assert any(found.values())
+    assert _unknown(found) == {}
+
+
+def test_examples() -> None:
+    """And with the examples that users copy."""
+    found = {path: _of_manifest(path) for path in (_ROOT / "docs/examples").glob("*.yaml")}
     assert any(found.values())
     assert _unknown(found) == {}
 
