@@ -205,6 +205,13 @@ def test_probes_ask_the_plugin() -> None:
     }
 
 
+def test_a_busy_node_kills_no_plugin() -> None:
+    """Each probe waits for two answers of a plugin that is late, and not for the kubelet's one second."""
+    container = _container(helm.rendered(*IMAGE))
+
+    assert {container[f"{name}Probe"]["timeoutSeconds"] for name in ("startup", "liveness", "readiness")} == {10}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_two_pods_fit_on_a_node(name: str) -> None:
     """Nothing of the node's network is taken, which a second pod would want too."""

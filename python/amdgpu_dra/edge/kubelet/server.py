@@ -15,8 +15,8 @@ from amdgpu_dra.edge.kubelet.sockets import Sockets, find_stale, temporary_path
 from amdgpu_dra.edge.kubelet.watch import ResourceHealth
 
 _LOG = logging.getLogger("kubelet")
-# The kubelet's own limit for GetInfo.
-_ANSWER_SECONDS = 1.0
+# Two of them within the 10 s that the chart gives a probe: a busy node is no reason to end a plugin that answers late.
+_ANSWER_SECONDS = 4.0
 _OPTIONS = [("grpc.max_receive_message_length", 16 << 20), ("grpc.max_send_message_length", 16 << 20)]
 
 
