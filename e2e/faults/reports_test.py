@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from harness import Expected, Hold, check_waits, find_races, judge, parse_failures, parse_reports
+from harness import Expected, Hold, Span, check_waits, find_races, judge, parse_failures, parse_reports
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -96,12 +96,22 @@ def test_a_prepare_that_failed_is_read_from_the_kubelets_log() -> None:
     assert find_races(failures) == {"b"}
 
 
-@given(
-    st.dictionaries(st.sampled_from("abcd"), st.floats(0, 1000)),
-    st.dictionaries(st.sampled_from("abcd"), st.integers(1, 9)),
-)
-def test_a_wait_is_too_long_for_its_failures(waits: dict[str, float], counts: dict[str, int]) -> None:
-    """A minute is allowed, and what the kubelet takes for each further try; who waited longer is named."""
-    found = check_waits(waits, {pod: ["x"] * count for pod, count in counts.items()})
+_PODS = st.sampled_from("abcd")
+_TIMES = st.integers(0, 1000)
 
-    assert [text[0] for text in found] == [pod for pod in waits if waits[pod] > 60 + 90 * counts.get(pod, 0)]
+
+@given(st.dictionaries(_PODS, st.tuples(_TIMES, _TIMES)), st.dictionaries(_PODS, st.integers(1, 9)), _TIMES, _TIMES)
+def test_a_wait_is_too_long_for_its_failures(
+    waits: dict[str, tuple[int, int]], counts: dict[str, int], start: int, length: int
+) -> None:
+    """Allowed are a minute, what the kubelet takes for each further try, and the seconds in which nothing can start."""
+    spans = {pod: Span(start=begin, end=begin + seconds) for pod, (begin, seconds) in waits.items()}
+    found = check_waits(
+        spans, {pod: ["x"] * count for pod, count in counts.items()}, [Span(start=start, end=start + length)]
+    )
+
+    def net(pod: str) -> int:
+        begin, seconds = waits[pod]
+        return sum(not start <= second < start + length for second in range(begin, begin + seconds))
+
+    assert [text[0] for text in found] == [pod for pod in waits if net(pod) > 60 + 90 * counts.get(pod, 0)]

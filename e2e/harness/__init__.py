@@ -40,7 +40,7 @@ from harness.look import (
     wait_refused,
 )
 from harness.reports import Expected, Hold, judge, parse_reports
-from harness.retries import check_waits, find_races, parse_failures
+from harness.retries import Span, check_waits, find_races, parse_failures
 from harness.soak import Outcome, find_left_over, read_devices, run_soak
 
 __all__ = [
@@ -62,6 +62,7 @@ __all__ = [
     "Pieces",
     "Request",
     "Server",
+    "Span",
     "allocated_devices",
     "apply_example",
     "apply_scenario",

@@ -13,7 +13,7 @@ from harness.host import CommandError
 
 # As the kernel shows it: 15 bytes.
 PLUGIN = "gpu-kubeletplug"
-REBOOT = "reboot"
+PAUSED, RESUMED, REBOOT = "API server paused", "API server resumed", "reboot"
 _FILL = f"{PLUGIN_FOLDER}/fill"
 _MARK = "/var/run/cdi/before-the-reboot"
 _CREDENTIALS = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -133,8 +133,8 @@ FAULTS: Mapping[str, Callable[[Cluster], None]] = {
     "plugin killed": kill_plugin,
     "kubelet killed": kill_kubelet,
     "containerd killed": kill_containerd,
-    "API server paused": pause_api,
-    "API server resumed": resume_api,
+    PAUSED: pause_api,
+    RESUMED: resume_api,
     "disk full": fill_disk,
     "disk freed": free_disk,
     "rolling update": roll,
@@ -155,9 +155,9 @@ ROUND: tuple[tuple[float, str], ...] = (
     (5, "disk freed"),
     (3, "containerd killed"),
     (3, "kubelet killed"),
-    (10, "API server paused"),
+    (10, PAUSED),
     (8, "plugin killed"),
-    (12, "API server resumed"),
+    (12, RESUMED),
     (5, REBOOT),
 )
 _AFTER = 10.0

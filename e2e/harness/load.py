@@ -204,7 +204,7 @@ def make_manifest(entry: Entry) -> str:
         "spec": {
             # What a restart of the node ended is to run again, with the same GPUs.
             "restartPolicy": "OnFailure",
-            "terminationGracePeriodSeconds": 2,
+            "terminationGracePeriodSeconds": 10,
             "automountServiceAccountToken": False,
             "resourceClaims": [{"name": "gpu"} | claim],
             "volumes": [

@@ -7,6 +7,7 @@ Knows the form of the kubelet's log. Refuses to know clusters.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 _FAILED = re.compile(r'"Failed to prepare dynamic resources" err="(.*)" pod="([^"/]+)/([^"/]+)"')
 # Seconds from scheduled to running. A Prepare that failed, whatever made it fail, is tried again at the kubelet's next
@@ -29,11 +30,36 @@ def find_races(failures: Mapping[str, Sequence[str]]) -> frozenset[str]:
     return frozenset(pod for pod, texts in failures.items() if any("is forbidden" in text for text in texts))
 
 
-def check_waits(waits: Mapping[str, float], failures: Mapping[str, Sequence[str]]) -> list[str]:
-    """Which pods waited too long, in sentences; `waits`: pod -> seconds from its scheduling to its start."""
-    counts = {pod: len(failures.get(pod, ())) for pod in waits}
-    return [
-        f"{pod} waited {wait:.1f} s with {counts[pod]} Prepares that failed"
-        for pod, wait in waits.items()
-        if wait > _LONGEST + _RETRY * counts[pod]
-    ]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """From when to when, in seconds since 1970."""
+
+    start: float
+    end: float
+
+    @property
+    def seconds(self) -> float:
+        """Its length; none if it ends before it starts."""
+        return max(0.0, self.end - self.start)
+
+
+def check_waits(
+    waits: Mapping[str, Span], failures: Mapping[str, Sequence[str]], away: Sequence[Span] = ()
+) -> list[str]:
+    """Which pods waited too long, in sentences.
+
+    Args:
+        waits: pod -> from its scheduling to its start.
+        failures: what `parse_failures` gives.
+        away: when API server or node were away, one after another; nothing can start then.
+    """
+    found = []
+    for pod, wait in waits.items():
+        count = len(failures.get(pod, ()))
+        in_vain = sum(Span(start=max(wait.start, a.start), end=min(wait.end, a.end)).seconds for a in away)
+        if wait.seconds - in_vain > _LONGEST + _RETRY * count:
+            found.append(
+                f"{pod} waited {wait.seconds:.1f} s with {count} Prepares that failed; API server or node were away for"
+                f" {in_vain:.1f} s of it"
+            )
+    return found

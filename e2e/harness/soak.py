@@ -4,17 +4,16 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
 from harness.cluster import Cluster
 from harness.driver import PLUGIN_FOLDER
-from harness.faults import REBOOT, Happened, check_plugin_log, run_round, wait_rollout
+from harness.faults import PAUSED, REBOOT, RESUMED, Happened, check_plugin_log, run_round, wait_rollout
 from harness.host import CommandError
 from harness.load import Entry, Load, prepare_load, read_reports
 from harness.reports import Expected, Hold, judge
-from harness.retries import check_waits, find_races, parse_failures
+from harness.retries import Span, check_waits, find_races, parse_failures
 
 _LOAD, _REFUSED = "soak", "FailedPrepareDynamicResources"
 # How many pods there shall be, in the number that is there at once; and the longest time between two signs of life.
@@ -96,8 +95,8 @@ def run_soak(cluster: Cluster, *, pods: int, seconds: float, tell: Callable[[str
     lost = _find_lost(load.ledger, holds, faults)
     problems = [
         *judge(holds, {name: Expected(gpus=e.gpus, ends=name not in lost) for name, e in load.ledger.items()}),
-        *_check_ledger(load.ledger.values(), lost),
-        *check_waits(waits, failures),
+        *_check_ledger(load.ledger.values()),
+        *check_waits(waits, failures, _find_away(faults)),
         *find_left_over(cluster, _LOAD, before),
     ]
     return Outcome(
@@ -105,7 +104,7 @@ def run_soak(cluster: Cluster, *, pods: int, seconds: float, tell: Callable[[str
         pods=len(load.ledger),
         starts=len(holds),
         faults=Counter(item.fault for item in faults),
-        waits=waits,
+        waits={pod: wait.seconds for pod, wait in waits.items()},
         retried=frozenset(failures),
         races=find_races(failures),
         events=_count_events(events),
@@ -183,12 +182,20 @@ def _count_events(events: Iterable[dict[str, Any]]) -> dict[str, int]:
     return counts
 
 
-def _waits(ledger: Iterable[Entry], holds: Sequence[Hold]) -> dict[str, float]:
-    """Pod -> seconds from its scheduling, of which the API server keeps whole seconds, to its first start."""
+def _waits(ledger: Iterable[Entry], holds: Sequence[Hold]) -> dict[str, Span]:
+    """Pod -> from its scheduling, of which the API server keeps whole seconds, to its first start."""
     first: dict[str, float] = {}
     for hold in holds:
         first.setdefault(hold.pod, hold.start)
-    return {entry.name: max(0.0, first[entry.name] - entry.scheduled) for entry in ledger if entry.name in first}
+    return {e.name: Span(start=e.scheduled, end=first[e.name]) for e in ledger if e.name in first}
+
+
+def _find_away(faults: Sequence[Happened]) -> list[Span]:
+    """When the API server or the node were away."""
+    paused = [item.start for item in faults if item.fault == PAUSED]
+    resumed = [item.end for item in faults if item.fault == RESUMED]
+    spans = [Span(start=start, end=end) for start, end in zip(paused, resumed, strict=True)]
+    return spans + [Span(start=item.start, end=item.end) for item in faults if item.fault == REBOOT]
 
 
 def _times(event: dict[str, Any]) -> int:
@@ -197,7 +204,7 @@ def _times(event: dict[str, Any]) -> int:
 
 
 def _find_lost(ledger: Mapping[str, Entry], holds: Sequence[Hold], faults: Iterable[Happened]) -> set[str]:
-    """Pods that were told to end before they ran again after a reboot: Kubernetes calls them failed."""
+    """Pods that were told to end before they ran again after a reboot, so that they never said that they do."""
     reboots = [item for item in faults if item.fault == REBOOT]
     last = {hold.pod: hold for hold in holds}
     return {
@@ -210,10 +217,11 @@ def _find_lost(ledger: Mapping[str, Entry], holds: Sequence[Hold], faults: Itera
     }
 
 
-def _check_ledger(ledger: Iterable[Entry], lost: AbstractSet[str]) -> list[str]:
+def _check_ledger(ledger: Iterable[Entry]) -> list[str]:
     found = []
     for entry in ledger:
-        if "Failed" in entry.phases and entry.name not in lost:
+        # One that is told to end is Failed too if it is killed for being slow, or ended with its node.
+        if "Failed" in entry.phases and not entry.told:
             found.append(f"{entry.name} failed")
         if not entry.gone:
             found.append(f"{entry.name} is still there; it was {sorted(entry.phases)}: {entry.why}")
