@@ -42,8 +42,12 @@ _PYTHON_LEFT_OUT = re.compile(
 )
 _OURS = re.compile(r"(?:python|proto)/(?!amdgpu_dra/testing/)(.+(?<!\.pyi)(?<!_test\.py))")
 _APP, _SITE_PACKAGES = "usr/lib/amdgpu-dra", "usr/lib/python3/dist-packages"
+# The first process of a container is deaf to a signal that it has no handler for: a pod that is told to end while its
+# program is still being loaded would be killed at the end of its grace period. The program then sets its own.
 _LAUNCHER = """#!/usr/bin/python3.13 -I
-import sys
+import os, signal, sys
+for number in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(number, lambda *_: os._exit(0))
 sys.path.insert(0, "/usr/lib/amdgpu-dra")
 from {module} import main
 sys.exit(main())

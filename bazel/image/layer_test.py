@@ -2,6 +2,9 @@
 
 import importlib.util
 import io
+import signal
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 from types import ModuleType
@@ -70,3 +73,14 @@ def test_tests_and_types_stay_out(tool: ModuleType, tmp_path: Path) -> None:
 
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         assert not [name for name in tar.getnames() if name.endswith((".pyi", "_test.py"))]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_program_can_be_stopped_while_it_is_loaded(tool: ModuleType, tmp_path: Path, number: signal.Signals) -> None:
+    """It ends by itself: as the first process of a container it would not even notice a signal without a handler."""
+    (tmp_path / "program.py").write_text(f"import os\nos.kill(os.getpid(), {int(number)})\nprint('was loaded')\n")
+    launcher = tmp_path / "launcher"
+    launcher.write_text(tool._LAUNCHER.format(module="program").replace("/usr/lib/amdgpu-dra", str(tmp_path)))
+    done = subprocess.run([sys.executable, "-I", str(launcher)], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
