@@ -1,5 +1,7 @@
 """What must be when all trouble is over: everybody's claims as they were, and after their end nothing at all."""
 
+from dataclasses import dataclass
+
 from amdgpu_dra.core.devices import Layout, describe, list_devices
 from amdgpu_dra.core.slices import build_slices
 from amdgpu_dra.testing.model.kubelet import Story, gpu_and_mode
@@ -10,27 +12,41 @@ from amdgpu_dra.testing.model.process import NODE
 _LONG = 130.0
 
 
-def calm(node: Node) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a story ends.
+
+    Attributes:
+        pair: two instances run, and either gets calls.
+        killed_after: of the two the old one is killed after so many points of the last Unprepares; None: it is stopped.
+        forgotten: the kubelet has forgotten every claim; they are only deleted.
+    """
+
+    pair: bool = False
+    killed_after: int | None = None
+    forgotten: bool = False
+
+
+def calm(node: Node, ending: Ending) -> None:
     """Ends all trouble, lets the kubelet finish what it has begun, and then every pod; looks after each."""
     _make_well(node)
+    if ending.pair:
+        node.join()
+        node.settle(_LONG)
     _check_claims(node)
-    _end_all(node)
+    if not ending.forgotten:
+        _unprepare_all(node, ending)
+    _delete_all(node, ending)
     _check_empty(node)
 
 
 def _make_well(node: Node) -> None:
-    node.disk.fault = None
-    node.server.set_down(down=False)
+    node.heal()
     node.settle(_LONG)
     node.kill()
     node.finish_switches()
-    hardware = node.hardware
-    for pid in list(hardware.kernel.holders):
-        hardware.obey(f"release {pid}")
-    for gpu in hardware.kernel.fleet.gpus:
-        for line in (f"plug {gpu.address}", f"reset {gpu.address} off", f"fail {gpu.address} off"):
-            hardware.obey(line)
-    hardware.obey("load")
+    for story in node.stories.values():
+        node.take_back(story)
     node.start()
     node.settle(_LONG)
     node.check()
@@ -44,7 +60,6 @@ def _same_boards(node: Node, story: Story) -> bool:
 
 def _check_claims(node: Node) -> None:
     """Every claim that the kubelet was told of is there, and prepared again it is what it was."""
-    assert node.process is not None
     for story in [story for story in node.stories.values() if story.in_use]:
         before = story.told
         refused = node.counts["refusals"]
@@ -56,37 +71,55 @@ def _check_claims(node: Node) -> None:
         if _same_boards(node, story):
             assert node.counts["refusals"] == refused, f"{story.ref} cannot be prepared any more"
             assert story.told == before
-            node.check_document(story)
+            node.truth.check_document(story)
         else:
             assert node.counts["refusals"] == refused + 1, f"{story.ref} was given another GPU"
 
 
-def _end_all(node: Node) -> None:
-    """Every pod ends, and its claim with it."""
+def _unprepare_all(node: Node, ending: Ending) -> None:
+    """Every pod ends."""
     refused = node.counts["refusals"]
-    for story in node.stories.values():
-        if story.called:
-            node.call("unprepare", [story.ref.uid])
+    uids = [story.ref.uid for story in node.stories.values() if story.called]
+    for number, uid in enumerate(uids):
+        node.call("unprepare", [uid], old=number % 2 == 0)
+    if ending.pair and ending.killed_after is not None:
+        node.go_on(ending.killed_after)
+        node.kill(0)
+        # Who had no answer asks again.
+        for uid in uids:
+            if not node.stories[uid].let_go:
+                node.call("unprepare", [uid])
     node.settle()
     assert node.counts["refusals"] == refused
+
+
+def _delete_all(node: Node, ending: Ending) -> None:
+    """The claims go; where the kubelet has said nothing of them, the plugin finds out at its next start."""
     for story in node.stories.values():
         if not story.deleted:
             story.deleted = True
             del node.server.claims.claims[story.ref.namespace, story.ref.name]
+    if len(node.processes) > 1:
+        node.processes[0].stop()
+        node.settle(_LONG)
+    if ending.forgotten:
+        node.kill()
+        node.start()
+    # What another instance has changed a process sees at its next call.
+    node.call("unprepare", [story.ref.uid for story in node.stories.values() if story.let_go])
     node.settle(_LONG)
 
 
 def _check_empty(node: Node) -> None:
     """No file of ours, no held GPU, no mode that nobody wants, and the slices are the inventory."""
-    process = node.process
-    assert process is not None
+    (process,) = node.processes
     assert not process.claims.records
     left = [path.name for path in node.disk.records.iterdir() if ".corrupt" not in path.name]
     assert not left, left
     documents = [path.name for path in node.disk.cdi.iterdir()]
     assert documents == [FOREIGN[0]], documents
     assert (node.disk.cdi / FOREIGN[0]).read_bytes() == FOREIGN[1]
-    assert not node.idle_mode or not set(node.hardware.set_by_us.values()) - {node.idle_mode}, node.hardware.set_by_us
+    assert not node.idle_mode or not node.hardware.find_left(node.idle_mode), node.hardware.find_left(node.idle_mode)
     dynamic = process.publisher.support is not None and process.publisher.support.counters
     listing = list_devices(node.hardware.inventory, Layout(dynamic=dynamic))
     wanted = build_slices(

@@ -32,8 +32,9 @@ class Hardware:
         kernel: as it is now.
         changes: how often anything of it has changed by others than the plugin.
         writes: told of each mode that the plugin sets: GPU and mode.
+        clashes: told of a GPU whose mode a process wants to write while another one's write goes on.
+        writers: who has begun the switch of a GPU that goes on.
         ends: with which errno the last switch of a GPU ended.
-        tell: told when the kernel sends uevents of GPUs.
         set_by_us: the modes that the plugin has set, and nobody after it.
         loads: how often the driver's files were made anew.
     """
@@ -44,10 +45,13 @@ class Hardware:
         self.kernel: Kernel = boot(fleet)
         self.changes = 0
         self.writes: Callable[[PciAddress, str], None] = lambda _address, _mode: None
+        self.clashes: Callable[[PciAddress], None] = lambda _address: None
         self.ends: dict[PciAddress, str | None] = {}
         self.set_by_us: dict[PciAddress, str] = {}
         self.loads = 0
-        self.tell: Callable[[], None] = lambda: None
+        self.writers: dict[PciAddress, object] = {}
+        self._ears: list[Callable[[], None]] = []
+        self._waiting: list[tuple[object, Callable[[], None]]] = []
         self._boards = max(gpu.unique_id for gpu in fleet.gpus)
 
     @property
@@ -55,17 +59,48 @@ class Hardware:
         """What is true now."""
         return parsed(self.kernel.tree)
 
+    def hear(self, ear: Callable[[], None]) -> None:
+        """From now on `ear` is told when the kernel sends uevents of GPUs."""
+        self._ears.append(ear)
+
+    def when_done(self, owner: object, act: Callable[[], None]) -> None:
+        """Does it once no switch is under way that `owner` has begun: so long its process cannot end."""
+        if owner in self.writers.values():
+            self._waiting.append((owner, act))
+        else:
+            act()
+
     def obey(self, line: str) -> bool:
         """A control line; whether it was carried out."""
         outcome = obey(self.kernel, line)
         self.kernel = outcome.kernel
         self.changes += 1
-        if outcome.errno is None and line.split(maxsplit=1)[0] in ("plug", "load", "reload", "reboot"):
-            self.set_by_us.clear()
+        word, _, rest = line.partition(" ")
+        if outcome.errno is None and word in ("plug", "load", "reload", "reboot"):
             self.loads += 1
-        if outcome.errno is None and line.split(maxsplit=1)[0] in ("plug", "unplug", "load", "unload", "reload"):
-            self.tell()
+            for address in [address for address in self.set_by_us if word != "plug" or str(address) == rest]:
+                del self.set_by_us[address]
+        if outcome.errno is None and word in ("plug", "unplug", "load", "unload", "reload"):
+            for ear in self._ears:
+                ear()
         return outcome.errno is None
+
+    def heal(self) -> None:
+        """Every GPU is there and well, and nobody uses it."""
+        for pid in list(self.kernel.holders):
+            self.obey(f"release {pid}")
+        for gpu in self.kernel.fleet.gpus:
+            if gpu.address in self.kernel.unplugged:
+                self.obey(f"plug {gpu.address}")
+            self.obey(f"reset {gpu.address} off")
+            self.obey(f"fail {gpu.address} off")
+        if not self.kernel.loaded:
+            self.obey("load")
+
+    def find_left(self, idle_mode: str) -> dict[str, str | None]:
+        """The GPUs that the plugin has left in another mode than this, and their modes."""
+        gpus = {gpu.address: gpu.compute for gpu in self.kernel.fleet.gpus}
+        return {str(address): gpus[address] for address in self.set_by_us if gpus[address] != idle_mode}
 
     def exchange(self, address: PciAddress) -> None:
         """Another board is in the slot of a GPU that is not plugged in."""
@@ -86,8 +121,10 @@ class Hardware:
         self.kernel = before
         return False
 
-    def set_mode(self, address: PciAddress, mode: str, *, by_us: bool) -> str | None:
+    def set_mode(self, address: PciAddress, mode: str, *, by: object = None) -> str | None:
         """A write of a mode, which the kernel has begun on return; the name of an errno, or None.
+
+        `by`: the process of the plugin that writes; None for anybody else.
 
         Raises:
             BlockingIOError: the GPU is being switched: who writes would wait.
@@ -98,14 +135,18 @@ class Hardware:
         self.kernel = outcome.kernel
         if outcome.begun is not None:
             self.set_by_us.pop(address, None)
-            if by_us:
-                self.set_by_us[address] = mode
+            if by is not None:
+                self.set_by_us[address], self.writers[address] = mode, by
             self._loop.later(f"end of the switch of {address}", lambda: self._finish(address))
         return outcome.errno
 
     def _finish(self, address: PciAddress) -> None:
         outcome = finish(self.kernel, address)
         self.kernel, self.ends[address] = outcome.kernel, outcome.errno
+        self.writers.pop(address, None)
+        waiting, self._waiting = self._waiting, []
+        for owner, act in waiting:
+            self.when_done(owner, act)
 
 
 @lru_cache(maxsize=512)
@@ -143,7 +184,7 @@ class KernelPort:
         self._load = hardware.loads
         self.held_up: frozenset[PciAddress] = frozenset()
         self._news = asyncio.Event()
-        hardware.tell = self._news.set
+        hardware.hear(self._news.set)
 
     async def wait(self) -> None:
         """See the port."""
@@ -212,8 +253,11 @@ class KernelPort:
     async def write_mode(self, address: PciAddress, mode: str) -> Outcome:
         """See the port."""
         await self._pass(f"{mode} is written to {address}")
+        other = self._hardware.writers.get(address)
+        if other is not None:
+            self._hardware.clashes(address)
         await self._switched(address)
-        errno = self._hardware.set_mode(address, mode, by_us=True)
+        errno = self._hardware.set_mode(address, mode, by=self._owner)
         if errno is None:
             self._hardware.writes(address, mode)
             self._hardware.ends.pop(address, None)

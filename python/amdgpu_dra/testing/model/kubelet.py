@@ -18,7 +18,9 @@ class Story:
         boards: device -> unique id of the GPU that was handed out under this name.
         deleted: the API server has it no more.
         damaged: its record was destroyed behind the plugin's back.
-        upgraded: a newer driver has added to its record.
+        upgraded: its record has what a newer driver has added.
+        newer: its record before a newer driver wrote it in a form that this one does not know; None for one in no such.
+        let_go: it was unprepared, and not prepared since.
         calls: those under way that were not given up.
         called: whether any call has named it.
     """
@@ -31,6 +33,8 @@ class Story:
     deleted: bool = False
     damaged: bool = False
     upgraded: bool = False
+    newer: bytes | None = None
+    let_go: bool = False
     calls: "list[Call]" = field(default_factory=list)
     called: bool = False
 
@@ -38,6 +42,11 @@ class Story:
     def in_use(self) -> bool:
         """Whether pods may be running on its devices."""
         return bool(self.told) and not self.deleted
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether its pods may run, or start."""
+        return not self.deleted and not self.let_go and not self.broken
 
     @property
     def exclusive(self) -> list[tuple[str, str | None]]:
@@ -58,8 +67,9 @@ class Call:
         for story in self.stories:
             story.called = True
             story.calls.append(self)
+            story.let_go = False
             if self.verb == "unprepare":
-                story.told, story.upgraded = (), False
+                story.told = ()
 
     def leave(self) -> None:
         """It is over, or the kubelet does not wait for it any more."""

@@ -8,9 +8,12 @@ import asyncio
 import signal
 import threading
 from collections.abc import Callable
-from contextvars import Context
+from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from typing import Any
+
+# The process that a task belongs to, and whatever that task starts.
+OWNER: ContextVar[object] = ContextVar("OWNER", default=None)
 
 
 class Killed(BaseException):
@@ -34,15 +37,13 @@ class StepLoop(asyncio.SelectorEventLoop):
 
     Attributes:
         points: what waits, oldest first.
-        owner: the process that starts threads now.
         handlers: what a process wants to be called for a signal; none is installed.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.points: list[Point] = []
-        self.owner: object = None
-        self.handlers: dict[int, Callable[[], object]] = {}
+        self.handlers: dict[tuple[object, int], Callable[[], object]] = {}
         self._calls = 0
 
     def call_soon[*Ts](
@@ -53,8 +54,8 @@ class StepLoop(asyncio.SelectorEventLoop):
         return super().call_soon(callback, *args, context=context)
 
     def add_signal_handler[*Ts](self, sig: int, callback: Callable[[*Ts], object], *args: *Ts) -> None:
-        """Keeps it."""
-        self.handlers[signal.Signals(sig)] = lambda: callback(*args)
+        """Keeps it for the process that asks."""
+        self.handlers[OWNER.get(), signal.Signals(sig)] = lambda: callback(*args)
 
     def run_until_idle(self) -> None:
         """Returns when only points are left."""
@@ -73,11 +74,11 @@ class StepLoop(asyncio.SelectorEventLoop):
         return True
 
     def kill(self, owner: object) -> None:
-        """Ends a process where it stands."""
+        """Ends a process where it stands; others stay as they are."""
         for point in [point for point in self.points if point.owner is owner]:
             self.points.remove(point)
             point.resume(Killed())
-        while tasks := asyncio.all_tasks(self):
+        while tasks := [task for task in asyncio.all_tasks(self) if task.get_context().get(OWNER) is owner]:
             for task in tasks:
                 task.cancel()
             self.run_until_idle()
@@ -132,7 +133,7 @@ class _Job(threading.Thread):
 
     def __init__(self, loop: StepLoop, call: Callable[[], Any]) -> None:
         super().__init__(daemon=True)
-        self._loop, self._call, self._owner = loop, call, loop.owner
+        self._loop, self._call, self._owner = loop, call, OWNER.get()
         self.outcome: asyncio.Future[Any] = loop.create_future()
         self._go, self._back = threading.Semaphore(0), threading.Semaphore(0)
         self._label: str | None = None

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Callable, Mapping
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
@@ -13,12 +14,11 @@ from amdgpu_dra.apps.kubelet_plugin.agents import Edges, make_agents
 from amdgpu_dra.apps.kubelet_plugin.flags import Options, parse_flags
 from amdgpu_dra.apps.kubelet_plugin.run import Runner
 from amdgpu_dra.apps.kubelet_plugin.wiring import Plugin
-from amdgpu_dra.edge.disk import InstanceFile
 from amdgpu_dra.testing.model.clock import VirtualClock
-from amdgpu_dra.testing.model.disk import Disk, Documents, Records
+from amdgpu_dra.testing.model.disk import Disk, Documents, Instance, Records
 from amdgpu_dra.testing.model.kernel import Hardware, KernelPort
 from amdgpu_dra.testing.model.kubelet import Call
-from amdgpu_dra.testing.model.loop import StepLoop
+from amdgpu_dra.testing.model.loop import OWNER, StepLoop
 from amdgpu_dra.testing.model.server import Server, ServerPort
 
 NODE = "n1"
@@ -46,19 +46,22 @@ class Process:
     """A process from its start to its end.
 
     Attributes:
+        adds: whether it is a newer driver of the same version, which has added fields to records.
         serving: whether the kubelet can call it.
+        stopping: whether it was told to end.
         ended: why it has ended by itself; None while it runs, or after a kill.
         calls: the kubelet's calls that are under way.
     """
 
-    def __init__(self, around: Surroundings, options: Options, boot: str) -> None:
-        self._around, self._options, self._boot = around, options, boot
-        self.serving = self.dead = False
+    def __init__(self, around: Surroundings, options: Options, boot: str, *, adds: bool = False) -> None:
+        self._around, self._options, self._boot, self.adds = around, options, boot, adds
+        self.serving = self.dead = self.stopping = False
         self.calls: dict[asyncio.Task[Mapping[str, Answer]], Call] = {}
         self.ended: BaseException | None = None
-        self._instances: InstanceFile | None = None
-        around.loop.owner = self
-        self._main = around.loop.create_task(self._run())
+        self._instances: Instance | None = None
+        self._context = copy_context()
+        self._context.run(OWNER.set, self)
+        self._main = around.loop.create_task(self._run(), context=self._context)
         self._main.add_done_callback(self._note_end)
         around.loop.run_until_idle()
 
@@ -70,7 +73,7 @@ class Process:
     async def _run(self) -> None:
         plugin = self._wire()
         agents = plugin.agents
-        self.claims, self.switcher, self.publisher = agents.claims, agents.switcher, agents.publisher
+        self.claims, self.publisher, self.verifier = agents.claims, agents.publisher, agents.verifier
         await Runner(plugin, self._options).run()
 
     def _wire(self) -> Plugin:
@@ -78,14 +81,14 @@ class Process:
         around, is_dead = self._around, lambda: self.dead
         tree = KernelPort(around.loop, around.hardware, self, is_dead)
         api = ServerPort(around.loop, around.server, self, is_dead)
-        instances = self._instances = InstanceFile(str(around.disk.folder))
+        instances = self._instances = Instance(str(around.disk.folder))
         edges = Edges(
             clock=around.clock,
             tree=tree,
             hotplug=tree,
             modes=tree,
             nodes=tree,
-            store=Records(around.loop, around.disk, is_dead),
+            store=Records(around.loop, around.disk, is_dead, adds=self.adds),
             cdi=Documents(around.loop, around.disk, is_dead),
             instances=instances,
             claims=api,
@@ -111,7 +114,7 @@ class Process:
         self, verb: str, refs: list[ClaimRef], call: Call, then: Callable[[Call, Mapping[str, Answer] | None], None]
     ) -> None:
         """A call of the kubelet's; `then` is told when it is over, however that comes."""
-        task = self._around.loop.create_task(self._answer(verb, refs))
+        task = self._around.loop.create_task(self._answer(verb, refs), context=self._context)
         self.calls[task] = call
 
         def over(task: "asyncio.Task[Mapping[str, Answer]]") -> None:
@@ -132,18 +135,22 @@ class Process:
     def kill(self) -> None:
         """SIGKILL."""
         self.dead, self.serving = True, False
+        if self._instances is not None:
+            self._instances.dead = True
         self._around.loop.kill(self)
         self.leave()
 
     def leave(self) -> None:
-        """The process has gone: what it has locked is free."""
-        if self._instances is not None:
-            self._instances.close()
-            self._instances = None
+        """The process has gone, or goes when the kernel has done what it began for it: then its locks are free."""
+        instances, self._instances = self._instances, None
+        if instances is not None:
+            instances.dead = True
+            self._around.hardware.when_done(self, instances.close)
 
     def stop(self) -> None:
         """SIGTERM."""
-        self._around.loop.handlers[signal.SIGTERM]()
+        self.stopping = True
+        self._around.loop.handlers[self, signal.SIGTERM]()
         self._around.loop.run_until_idle()
 
 
