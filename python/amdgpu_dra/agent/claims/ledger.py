@@ -26,11 +26,15 @@ class Ledger:
 
     A claim belongs to one call at a time, among all instances. Whether its devices are free is decided by who has the
     lock of their GPUs, and holds that lock until the answer is on disk, where the others see it.
+
+    Attributes:
+        unsure: claims whose last save has failed. It may have done so in the very end, so the disk may have either.
     """
 
     def __init__(self, store: RecordStore, instances: Instances, clock: Clock) -> None:
         self._store, self._instances, self._clock = store, instances, clock
         self.held = Holdings()
+        self.unsure = set[str]()
         self._turns = Turns()
         self._version = b""
         self._reading = asyncio.Lock()
@@ -154,12 +158,15 @@ class Ledger:
     def save(self, record: Record, state: str) -> None:
         """Keeps a record in a state. Raises HostError."""
         kept = replace(record, state=state)
+        self.unsure.add(kept.uid)
         with self._instances.changing():
             self._store.save(kept)
+        self.unsure.discard(kept.uid)
         self.held.put(kept)
 
     def drop(self, uid: str) -> None:
         """Forgets a record. Raises HostError."""
         with self._instances.changing():
             self._store.drop(uid)
+        self.unsure.discard(uid)
         self.held.drop(uid)

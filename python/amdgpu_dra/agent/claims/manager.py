@@ -253,6 +253,9 @@ class ClaimManager:
         until = self._clock.now() + PATIENCE
         kept = self._find(ref.uid)
         state = State.ABSENT if kept is None else kept.state
+        if state == State.READY and ref.uid in self._ledger.unsure:
+            # The disk may say that it is being unprepared: that it is ready has to be saved again.
+            state = State.UNPREPARING
         effects = effects_of(state, Event.PREPARE)
         if kept is not None and state == State.READY:
             moving = self._switcher.moving
@@ -363,8 +366,8 @@ class ClaimManager:
     async def _unprepare(self, ref: ClaimRef) -> tuple[PlannedDevice, ...]:
         record = self._find(ref.uid)
         effects = effects_of(State.ABSENT if record is None else record.state, Event.UNPREPARE)
-        if ref.uid in self.missing.uids:
-            # Its record may still be there and not be readable.
+        if ref.uid in self.missing.uids or ref.uid in self._ledger.unsure:
+            # Its record may still be there and not be readable, or be there though its save has failed.
             effects = (*effects, Effect.DROP_RECORD)
         await self._carry_out(effects, record, None, uid=ref.uid)
         if self.missing:
@@ -421,7 +424,8 @@ class ClaimManager:
     def _save_unpreparing(self, record: Record) -> None:
         """Saves the intent, or goes on without it: on a full disk a pod must end, and what follows makes room.
 
-        What is kept then says Ready until the record is dropped, and an Unprepare of that has the same effects.
+        What is kept then may say Ready until the record is dropped, and an Unprepare of that has the same effects. A
+        Prepare in between saves it anew.
         """
         try:
             self._ledger.save(record, State.UNPREPARING)

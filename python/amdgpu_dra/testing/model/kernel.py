@@ -89,13 +89,18 @@ class Hardware:
         """Every GPU is there and well, and nobody uses it."""
         for pid in list(self.kernel.holders):
             self.obey(f"release {pid}")
-        for gpu in self.kernel.fleet.gpus:
-            if gpu.address in self.kernel.unplugged:
-                self.obey(f"plug {gpu.address}")
-            self.obey(f"reset {gpu.address} off")
-            self.obey(f"fail {gpu.address} off")
         if not self.kernel.loaded:
             self.obey("load")
+        for gpu in self.kernel.fleet.gpus:
+            self.obey(f"reset {gpu.address} off")
+            self.obey(f"fail {gpu.address} off")
+            shown = any(found.address == gpu.address and found.partitions for found in self.inventory.gpus)
+            if gpu.address in self.kernel.unplugged:
+                self.obey(f"plug {gpu.address}")
+            elif not shown:
+                # A switch that failed has left it without partitions.
+                self.obey(f"unplug {gpu.address}")
+                self.obey(f"plug {gpu.address}")
 
     def find_left(self, idle_mode: str) -> dict[str, str | None]:
         """The GPUs that the plugin has left in another mode than this, and their modes."""

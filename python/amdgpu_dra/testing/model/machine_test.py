@@ -58,6 +58,33 @@ def test_a_full_disk_refuses_and_a_retry_heals() -> None:
         assert machine.node.stories["a-0"].in_use
 
 
+def test_a_claim_is_ready_on_disk_after_a_prepare_that_follows_a_failed_unprepare() -> None:
+    """The disk has that the claim is unprepared, and fails only then: the next Prepare saves that it is ready again."""
+    with _story((FIRST,)) as machine:
+        machine.disk(Sickness(errno=errno.ENOSPC, late=True))
+        machine.unprepare([0])
+        machine.settle(1.0)
+        assert machine.node.counts["refusals"] == 1
+        machine.disk(None)
+        machine.prepare([0])
+        machine.settle(1.0)
+        assert machine.node.stories["a-0"].in_use
+
+
+def test_a_record_whose_save_failed_in_the_end_goes_with_the_unprepare() -> None:
+    """The disk has the intent of a Prepare, and fails only then: the Unprepare leaves no record that holds a device."""
+    with _story() as machine:
+        machine.disk(Sickness(errno=errno.ENOSPC, late=True))
+        machine.launch("a", 0, "", now=True)
+        machine.settle(1.0)
+        assert machine.node.counts["refusals"] == 1
+        machine.disk(None)
+        machine.unprepare([0])
+        machine.settle(1.0)
+        assert machine.node.stories["a-0"].let_go
+        assert machine.node.find_record("a-0") is None
+
+
 def test_a_reload_that_comes_to_the_same_count_is_noticed_by_the_next_prepare() -> None:
     """Amdgpu loaded anew swaps the minors of two GPUs: no claim gets the other GPU's, though KFD counts as before."""
     with _story() as machine:

@@ -26,6 +26,8 @@ FOREIGN = ("vendor.example.org-x.json", b'{"cdiVersion":"0.5.0","kind":"vendor.e
 # The old one, the new one, and one that is leaving.
 _INSTANCES = 3
 _PATIENCE = 50_000
+# In the labels of points.
+_CHANGES = ("saved", "written", "removed", "dropped")
 # Calls in flight get 20 s at a stop.
 _GRACE = 25.0
 # A look that met a disk or an API server in trouble is made again after ten to fifteen minutes.
@@ -149,17 +151,25 @@ class Node:
     def go_on(self, points: int) -> None:
         """Lets so many points go on in their natural order, if there are as many."""
         for _ in range(points):
-            if not self.loop.step():
+            if not self._step():
                 return
-            self.counts["points"] += 1
+
+    def _step(self) -> bool:
+        """One point goes on, if there is one; what must hold is looked at after each that changes a file or a mode."""
+        label = self.loop.points[0].label if self.loop.points else ""
+        if not self.loop.step():
+            return False
+        self.counts["points"] += 1
+        if any(word in label for word in _CHANGES):
+            self.truth.check()
+        return True
 
     def settle(self, seconds: float = 0) -> None:
         """Lets everything go on in its natural order until nothing is left, and then time pass."""
         until = self.clock.now() + seconds
         stopping = [process for process in self.processes if process.stopping]
         for _ in range(_PATIENCE):
-            if self.loop.step():
-                self.counts["points"] += 1
+            if self._step():
                 continue
             wait = self.clock.next_in()
             if wait is None or self.clock.now() + wait > until:

@@ -30,6 +30,8 @@ WANTS: tuple[tuple[str, ...], ...] = (
     (f"{SECOND}-qpx-2", f"{FIRST}-cpx-2"),
     (FIRST, SECOND),
 )
+# Partitions of one GPU in one mode: claims that may be prepared at the same time, and want the same switch.
+NEIGHBOURS = ((f"{FIRST}-cpx-0", f"{FIRST}-cpx-5"), (f"{FIRST}-cpx-1",), (f"{FIRST}-cpx-2",))
 NAMES = ("a", "b", "c")
 WHICH = st.integers(0, 7)
 TOTAL: Counter[str] = Counter()
@@ -66,7 +68,7 @@ SETTING = st.builds(
     Setting,
     idle_mode=st.sampled_from(("", "SPX", "DPX")),
     per_gpu=st.booleans(),
-    pool=st.lists(st.sampled_from(WANTS), min_size=1, max_size=3).map(tuple),
+    pool=st.lists(st.sampled_from(WANTS), min_size=1, max_size=3).map(tuple) | st.just(NEIGHBOURS),
     pods=st.integers(1, 3),
     update=st.booleans(),
     adds=st.booleans(),

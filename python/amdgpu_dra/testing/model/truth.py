@@ -44,6 +44,9 @@ class Truth:
         for story in self.stories.values():
             if story.called and story.newer is None and not story.damaged:
                 self._check_additions(story)
+            if story.let_go and not story.damaged:
+                data = self._disk.read(self._disk.records / f"{story.ref.uid}.json")
+                assert data is None, f"{story.ref} was unprepared, and has a record"
         using = [story for story in self.stories.values() if story.in_use or story.newer is not None]
         for one, other in combinations(using, 2):
             for first in one.exclusive:
