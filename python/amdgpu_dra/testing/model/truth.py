@@ -1,7 +1,7 @@
 """`Truth`: what must hold of a node, whatever befalls it. Looks at the disk and the hardware, never at the plugin."""
 
 import json
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 from amdgpu_dra.api.checkpoint import CorruptRecordError, NewerRecordError, Record, State, decode_record
@@ -42,36 +42,32 @@ class Truth:
         if self.broken:
             raise self.broken[0]
         for story in self.stories.values():
-            if story.called and story.newer is None and not story.damaged:
-                self._check_additions(story)
-            if story.let_go and not story.damaged:
-                data = self._disk.read(self._disk.records / f"{story.ref.uid}.json")
-                assert data is None, f"{story.ref} was unprepared, and has a record"
+            if story.called and not story.damaged:
+                self._check_file(story)
         using = [story for story in self.stories.values() if story.in_use or story.newer is not None]
         for one, other in combinations(using, 2):
-            for first in one.exclusive:
-                for second in other.exclusive:
-                    assert not exclude(first, second), f"{first} of {one.ref} and {second} of {other.ref}"
+            for first, second in product(one.exclusive, other.exclusive):
+                assert not exclude(first, second), f"{first} of {one.ref} and {second} of {other.ref}"
         for story in using:
-            if story.newer is not None:
-                data = self._disk.read(self._disk.records / f"{story.ref.uid}.json")
-                assert data == in_form(story.newer, "newer"), f"the newer record of {story.ref} was touched: {data!r}"
-            elif not story.damaged:
+            if story.newer is None and not story.damaged:
                 self._check_record(story)
+
+    def _check_file(self, story: Story) -> None:
+        """A record as bytes: the driver's own code may be what spoils it."""
+        data = self._disk.read(self._disk.records / f"{story.ref.uid}.json")
+        if story.newer is not None:
+            assert data == in_form(story.newer, "newer"), f"the newer record of {story.ref} was touched: {data!r}"
+            return
+        assert data is None or not story.let_go, f"{story.ref} was unprepared, and has a record"
+        added = data is not None and f'"{ADDED}"'.encode() in data
+        assert added or data is None or not story.upgraded, f"what was added to {story.ref} is lost"
+        story.upgraded = added
 
     def _check_record(self, story: Story) -> None:
         record = self.find_record(story.ref.uid)
         assert record is not None, f"{story.ref} is lost"
         assert record.state == State.READY, f"{story.ref} is {record.state}"
         assert [held.device for held in record.devices] == [item.device for item in story.results or ()]
-
-    def _check_additions(self, story: Story) -> None:
-        """What a newer driver has added to a record is there as long as the record is."""
-        data = self._disk.read(self._disk.records / f"{story.ref.uid}.json")
-        # Not read by the driver's own code, which may be what loses it.
-        added = data is not None and f'"{ADDED}"'.encode() in data
-        assert added or not data or not story.upgraded, f"what was added to {story.ref} is lost"
-        story.upgraded = added
 
     def _check_write(self, address: PciAddress, mode: str) -> None:
         """The plugin sets a mode: nobody may be using the GPU in another."""
