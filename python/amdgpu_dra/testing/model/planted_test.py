@@ -12,14 +12,12 @@ from amdgpu_dra.agent.claims import ClaimManager, Survey, Switcher
 from amdgpu_dra.agent.claims.ledger import Ledger
 from amdgpu_dra.api.checkpoint import Loaded, State, form
 from amdgpu_dra.core.claims import Effect, Holdings, plan, table, verify
-from amdgpu_dra.edge.disk import CdiDirectory, InstanceFile, RecordFiles
+from amdgpu_dra.edge.disk import CdiDirectory, RecordFiles
 from amdgpu_dra.testing.model.machine import NodeMachine
 from amdgpu_dra.testing.model.search import find_first
 
 # A patch of one attribute: where, which, and what takes its place.
 Patch = tuple[object, str, Any]
-
-
 _STORIES = 100
 
 
@@ -134,7 +132,6 @@ PLANTED: dict[str, Callable[[], tuple[Patch, ...]]] = {
     "a record of a newer driver holds no device": lambda: (_newer_without_devices(),),
     "two instances do not read each other's records": lambda: (_never_again(),),
     "two instances decide about one GPU at once": lambda: (_no_deciding(),),
-    "two instances switch one GPU at once": lambda: ((InstanceFile, "try_switch", lambda *_: True),),
     "no GPU returns to the idle mode": lambda: ((Switcher, "rest", lambda *_: None),),
 }
 
