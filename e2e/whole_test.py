@@ -12,6 +12,7 @@ from harness import (
     allocated_devices,
     apply_scenario,
     install_driver,
+    knows_gpus,
     pod_manifest,
     read_report,
     remove_driver,
@@ -31,8 +32,8 @@ pytestmark = pytest.mark.usefixtures("driver")
 
 @pytest.fixture(name="driver", scope="module")
 def _driver(cluster: Cluster) -> Iterator[None]:
-    """The chart, on a node of eight whole GPUs; where the nodes have GPUs of their own, the driver that is there."""
-    if cluster.installed is None or cluster.installed.fleet:
+    """The chart, on a node of eight whole GPUs; the driver that is there where others have GPUs, or real ones."""
+    if knows_gpus(cluster):
         install_driver(cluster, f"{TREES}/{FLEET.name}", kubeletPlugin__containers__plugin__metricsPort="9400")
     yield
     remove_driver(cluster)
@@ -46,7 +47,7 @@ def _fleet(cluster: Cluster) -> None:
 
 def _gpu(cluster: Cluster, device: str) -> Gpu | None:
     """What the tree states of the GPU of a device; None where no tree does."""
-    return GPUS[device] if cluster.installed is None or cluster.installed.fleet else None
+    return GPUS[device] if knows_gpus(cluster) else None
 
 
 def _expected_nodes(gpu: Gpu) -> dict[str, str]:

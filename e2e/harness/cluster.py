@@ -48,11 +48,13 @@ class Installed:
         fleet: of fake GPUs; empty if the nodes have their own.
         kernel: whether a fake kernel stands in for them.
         values: of its chart, by path.
+        nodes: how many nodes offer devices.
     """
 
     fleet: str
     kernel: bool
     values: Mapping[str, str]
+    nodes: int = 1
 
 
 class Cluster:

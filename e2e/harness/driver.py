@@ -92,10 +92,20 @@ def place_chart(cluster: Cluster) -> Path:
     return chart
 
 
+def knows_gpus(cluster: Cluster) -> bool:
+    """Whether the GPUs of the cluster are those of one fleet on one node."""
+    there = cluster.installed
+    return there is None or (bool(there.fleet) and there.nodes == 1)
+
+
 def require_fleet(cluster: Cluster, fleet: str, *, kernel: bool = False) -> None:
     """Skips the test where the driver that is there has other GPUs than this fleet's, or no fake kernel below them."""
     there = cluster.installed
-    if there is None or (there.fleet == fleet and there.kernel >= kernel):
+    if there is None:
+        return
+    if there.fleet == fleet and there.kernel >= kernel:
+        if there.nodes > 1:
+            pytest.skip(f"needs the GPUs of one node alone, and {there.nodes} nodes have some")
         return
     option = "--fake " if kernel else ""
     lacks = " without a kernel" if kernel and not there.kernel else ""

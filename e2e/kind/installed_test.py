@@ -1,6 +1,7 @@
 """Scenarios on a driver that is installed: which run on it, what the others say, and that nothing is changed."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from harness import (
     Pieces,
     install_driver,
     install_fake_kernel,
+    knows_gpus,
     remove_driver,
     remove_fake_kernel,
     require_fleet,
@@ -59,6 +61,18 @@ def test_other_gpus_are_named(tmp_path: Path) -> None:
     ):
         with pytest.raises(pytest.skip.Exception, match=said):
             require_fleet(cluster, WHOLE, kernel=kernel)
+
+
+def test_more_nodes_than_one_are_named(tmp_path: Path) -> None:
+    """A scenario that knows the GPUs knows those of one node."""
+    cluster = _cluster(tmp_path)
+    assert cluster.installed is not None
+    assert knows_gpus(cluster)
+    cluster.installed = replace(cluster.installed, nodes=3)
+    assert not knows_gpus(cluster)
+
+    with pytest.raises(pytest.skip.Exception, match=r"needs the GPUs of one node alone, and 3 nodes have some$"):
+        require_fleet(cluster, WHOLE)
 
 
 def test_a_value_that_is_missing_is_named(tmp_path: Path) -> None:

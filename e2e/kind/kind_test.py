@@ -136,10 +136,18 @@ def _by_kubeconfig() -> None:
     assert _passed(said) == 2
     assert "the driver that is installed is on real GPUs" in said
     run("delete")
+    deadline = time.monotonic() + 90
+    # Namespaces of scenarios end in the background.
+    while left := _foreign_objects():
+        assert time.monotonic() < deadline, left
+        time.sleep(1)
+
+
+def _foreign_objects() -> set[str]:
+    """What there is in the cluster that kind has not made."""
     found = _run("kubectl", f"--name={NAME}", "get", "namespaces,deviceclasses,resourceslices", "-o", "name")
-    assert sorted(found.split()) == [
-        f"namespace/{name}" for name in ("default", "kube-node-lease", "kube-public", "kube-system")
-    ] + ([] if "local-path-storage" not in found else ["namespace/local-path-storage"])
+    names = ("default", "kube-node-lease", "kube-public", "kube-system", "local-path-storage")
+    return set(found.split()) - {f"namespace/{name}" for name in names}
 
 
 def _wait_started(process: subprocess.Popen[str]) -> None:

@@ -256,17 +256,23 @@ def _flat(values: Mapping[str, Any], path: str) -> list[tuple[str, str]]:
     return found
 
 
+def count_devices(cluster: Cluster) -> Mapping[str, int]:
+    """Node -> how many devices it offers; nodes that offer none are left out."""
+    devices: dict[str, int] = {}
+    for item in cluster.get("resourceslices"):
+        if item["spec"]["driver"] == DRIVER and (found := item["spec"].get("devices")):
+            node = item["spec"]["nodeName"]
+            devices[node] = devices.get(node, 0) + len(found)
+    return devices
+
+
 def _say_next(session: Session, teller: Teller, now: Installation) -> None:
     teller.step("done")
     teller.say()
-    devices: dict[str, int] = {}
-    for item in session.cluster.get("resourceslices"):
-        if item["spec"]["driver"] == DRIVER:
-            node = item["spec"].get("nodeName", "?")
-            devices[node] = devices.get(node, 0) + len(item["spec"].get("devices", []))
+    devices = count_devices(session.cluster)
     for node, count in sorted(devices.items()):
         teller.say(f"Node {node} offers {count} devices{f' of the fake GPUs {now.fleet}' if now.fleet else ''}.")
-    if not any(devices.values()):
+    if not devices:
         teller.say(f"No node offers a device. Without AMD GPUs: {hint('install', session.name, '--fake')}")
     teller.say(f"Next: run the scenarios         {hint('test', session.name)}")
     teller.say("      or a claim by hand: docs/tutorial/first-claim.md")

@@ -7,7 +7,7 @@ import pytest
 
 from amdgpu_dra.api.errors import UsageError
 from harness.cluster import Cluster, Installed
-from harness.commands.install import installed_values
+from harness.commands.install import count_devices, installed_values
 from harness.commands.session import Session, Teller, hint
 from harness.lab import GIVEN
 
@@ -47,7 +47,10 @@ def run_scenarios(session: Session, teller: Teller, arguments: Sequence[str]) ->
     cluster = session.cluster
     cluster.image = installation.image
     cluster.installed = Installed(
-        fleet=installation.fleet, kernel=installation.kernel, values=installed_values(cluster)
+        fleet=installation.fleet,
+        kernel=installation.kernel,
+        values=installed_values(cluster),
+        nodes=len(count_devices(cluster)),
     )
     options = ["-c", "pyproject.toml", "--rootdir", str(Path.cwd()), "-p", "no:cacheprovider", "-v", "-rs"]
     files = [path for path in SCENARIOS if Path(path).is_file()]
