@@ -223,6 +223,9 @@ class Node:
         data = self.disk.read(path)
         if data is None or story.newer is not None or self.find_record(story.ref.uid) is None:
             return
+        if self.disk.read(path.with_suffix(".intent")) is not None:
+            # It would have carried that out first.
+            return
         if beside:
             if story.calls or not self._write_beside(path, in_form(data, form)):
                 return

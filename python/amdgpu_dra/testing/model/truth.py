@@ -58,10 +58,22 @@ class Truth:
         if story.newer is not None:
             assert data == in_form(story.newer, "newer"), f"the newer record of {story.ref} was touched: {data!r}"
             return
-        assert data is None or not story.let_go, f"{story.ref} was unprepared, and has a record"
-        added = data is not None and f'"{ADDED}"'.encode() in data
-        assert added or data is None or not story.upgraded, f"what was added to {story.ref} is lost"
-        story.upgraded = added
+        kept = [each for each in (data, self._find_intent(story.ref.uid)) if each is not None]
+        assert not kept or not story.let_go, f"{story.ref} was unprepared, and has a record"
+        added = [f'"{ADDED}"'.encode() in each for each in kept]
+        assert all(added) or not story.upgraded, f"what was added to {story.ref} is lost"
+        story.upgraded = data is not None and added[0]
+
+    def _find_intent(self, uid: str) -> bytes | None:
+        """What is about to be done with a claim; None if nothing is, or a power cut has torn it."""
+        data = self._disk.read(self._disk.records / f"{uid}.intent")
+        if data is None:
+            return None
+        try:
+            decode_record(data)
+        except (CorruptRecordError, NewerRecordError):
+            return None
+        return data
 
     def _check_record(self, story: Story) -> None:
         record = self.find_record(story.ref.uid)
