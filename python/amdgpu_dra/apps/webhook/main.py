@@ -22,7 +22,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = parse_flags(sys.argv[1:] if arguments is None else arguments, os.environ, VERSION)
         set_up_logging(options.logging_format, options.v)
-        _LOG.info("version %s", VERSION)
         if isinstance(options, CertificateOptions):
             _make_certificate(options)
         else:
@@ -42,7 +41,7 @@ async def _serve(options: ServeOptions) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    _LOG.info("serving on port %d", await server.start(options.port))
+    _LOG.info("version %s, serving on port %d", VERSION, await server.start(options.port))
     await stop.wait()
     _LOG.info("stopping")
     await server.stop()
