@@ -59,6 +59,7 @@ def _oracle_builds() -> bool:
 
 
 CONDITIONS = {
+    "docker": lambda: shutil.which("docker") is not None,
     "no-fuse": lambda: not os.access("/dev/fuse", os.R_OK | os.W_OK),
     "no-go": lambda: _go() is None,
     "no-go-modules": lambda: not _oracle_builds(),
