@@ -62,7 +62,7 @@ class RecordFiles:
         """
         with self._errors("to read it"):
             self._make()
-            names = os.listdir(self.folder)
+            names = set(os.listdir(self.folder))
         uids = {name.removesuffix(end) for end in (_END, _INTENT) for name in names if name.endswith(end)}
         records, lost = list[Record](), list[LostRecord]()
         for uid in sorted(uids):
@@ -86,7 +86,7 @@ class RecordFiles:
         """
         intent = self._look_at(uid, _INTENT) if intended else None
         done = self._look_at(uid, _END)
-        return intent if intent is not None and (done is None or _overrules(intent, done)) else done
+        return intent if _overrules(intent, done) else done
 
     def _look_at(self, uid: str, end: str) -> Record | LostRecord | None:
         """The record in a file; None if the file has gone meanwhile, or is an intent that a power cut has torn."""
@@ -138,8 +138,7 @@ class RecordFiles:
 
     def _is_over(self, uid: str) -> bool:
         """Whether an intent says nothing, or nothing more."""
-        intent, done = self._look_at(uid, _INTENT), self._look_at(uid, _END)
-        return intent is None or not (done is None or _overrules(intent, done))
+        return not _overrules(self._look_at(uid, _INTENT), self._look_at(uid, _END))
 
     def save(self, record: Record) -> None:
         """Keeps a record; on return the disk has it, or every other process if it is an intent."""
@@ -195,8 +194,10 @@ class RecordFiles:
         return host_errors(f"claim records {self.folder}", expected)
 
 
-def _overrules(intent: Record | LostRecord, done: Record | LostRecord) -> bool:
-    """Whether an intent is younger than the record beside it."""
+def _overrules(intent: Record | LostRecord | None, done: Record | LostRecord | None) -> bool:
+    """Whether there is an intent, and no record beside it that is younger."""
+    if intent is None or done is None:
+        return intent is not None
     if not (isinstance(intent, Record) and isinstance(done, Record)) or done.state == State.NEWER:
         return False
     return intent.state == State.UNPREPARING
